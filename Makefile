@@ -1,0 +1,84 @@
+# Each target sets up what it needs; `make` alone lists them. Override on the command line, such as
+# `make test PYTEST_ARGS=tests/store` or `make env PYTHON=python3.12`.
+
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
+PYTHON := $(shell for python in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	if $$python -c '$(SUPPORTED)' 2>/dev/null; then echo $$python; break; fi; done)
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+TRAIN_VENV := $(VENV)-train
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url $(UPGRADE)
+PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+PYTEST_ARGS :=
+DEMO_ARGS :=
+BENCH_ARGS :=
+TRAIN :=
+HELD_OUT :=
+HUMAN :=
+UPGRADE :=
+
+.DEFAULT_GOAL := help
+.PHONY: help env run test test-slow lint format bench model docs lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+env: $(STAMP) ## Create .venv with the locked versions; its bin/lowbackground is the command
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(or $(PYTHON),false) -c '$(SUPPORTED)' 2>/dev/null || { \
+		echo "Lowbackground needs Python 3.11 to 3.14; '$(or $(PYTHON),python3)' is not one of them." >&2; \
+		echo "Install one, or name it: make $(or $(firstword $(MAKECMDGOALS)),env) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Creating $(VENV) from requirements.lock with $(PYTHON); a minute or two, once." >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python $(PIP_INSTALL) --only-binary :all: --require-hashes --requirement requirements.lock
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: env ## Crawl a small real site twice, then freeze, curate, mix, verify and report: the whole chain in a minute or two
+	@$(BIN)/python -m pipelines.demo $(DEMO_ARGS)
+
+test: env ## Run the tests, without those marked slow
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+
+test-slow: env ## Run the tests marked slow
+	@$(PYTEST) -m slow $(PYTEST_ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "no test is marked slow" || exit $$code; }
+
+lint: env ## Check style, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: env ## Rewrite the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: env ## Measure speed and quality beside a bare baseline, with the goals
+	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
+
+model: env $(TRAIN_VENV)/.installed ## Train the origin model and its calibration from TRAIN="FILE..." [HELD_OUT="FILE..."] [HUMAN="FILE..."]
+	@test -n "$(TRAIN)" || { echo 'Name the labelled tables: make model TRAIN="train.parquet" [HELD_OUT="..."] [HUMAN="..."]' >&2; exit 2; }
+	$(TRAIN_VENV)/bin/python -m pipelines.train_model --train $(TRAIN) $(if $(HELD_OUT),--held-out $(HELD_OUT)) $(if $(HUMAN),--human $(HUMAN))
+
+$(TRAIN_VENV)/.installed: requirements-train.lock
+	@$(PYTHON) -m venv $(TRAIN_VENV)
+	@$(TRAIN_VENV)/bin/python $(PIP_INSTALL) --require-hashes --requirement requirements-train.lock
+	@touch $@
+
+docs: env ## Rewrite the README's reference tables from the code
+	@$(BIN)/python -m tests.reference --write
+
+lock: $(VENV)-lock/bin/uv ## Rewrite the locks from pyproject.toml; UPGRADE=--upgrade takes newer versions
+	$(COMPILE) pyproject.toml --extra test --extra lint --extra build --output-file requirements.lock
+	$(COMPILE) --group train --constraints requirements.lock --output-file requirements-train.lock
+
+$(VENV)-lock/bin/uv:
+	@$(PYTHON) -m venv $(VENV)-lock
+	@$(VENV)-lock/bin/python $(PIP_INSTALL) uv
+
+clean: ## Remove the environments, caches and the demo's output
+	rm -rf $(VENV) $(VENV)-* build dist demo *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	find provenance store pipelines tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,155 @@
+"""Bands: documents whose signatures agree on all rows of one band are candidates for a copy.
+
+A band's rows become one 64-bit hash that depends on their order and on the band's number, so that hashes of different bands
+never meet. What is shuffled are tables of (hash, document), one per band and hash range, as Arrow IPC bytes. A document is
+named by its location: number of its documents file << 32 | row in that file, an int64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from provenance.minhash import MinHash
+from provenance.shingles import compiled
+
+SCHEMA = pa.schema([("hash", pa.uint64()), ("document", pa.int64())])
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64, Steele, Lea and Flood (2014)
+MIX_A, MIX_B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+SHIFT_30, SHIFT_27, SHIFT_31, HALF = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(32)
+
+
+def location(part: np.ndarray, row: np.ndarray) -> np.ndarray:
+    """Locations (int64) of documents by file number and row."""
+    return np.asarray(part, np.int64) << 32 | np.asarray(row, np.int64)
+
+
+def part_row(document: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """File numbers and rows (int32 each) of locations."""
+    document = np.asarray(document, np.int64)
+    return (document >> 32).astype(np.int32), (document & 0xFFFFFFFF).astype(np.int32)
+
+
+def _hash_bands(signatures: np.ndarray, bands: np.ndarray, rows: int, out: np.ndarray) -> None:
+    for i in range(signatures.shape[0]):
+        for j in range(bands.shape[0]):
+            h = np.uint64(bands[j] + 1) * GOLDEN
+            for place in range(bands[j] * rows, (bands[j] + 1) * rows):
+                h ^= np.uint64(signatures[i, place])
+                h = (h ^ (h >> SHIFT_30)) * MIX_A
+                h = (h ^ (h >> SHIFT_27)) * MIX_B
+                h ^= h >> SHIFT_31
+            out[i, j] = h
+
+
+def band_hashes(signatures: np.ndarray, options: MinHash, bands: Sequence[int] | None = None) -> np.ndarray:
+    """Hashes (uint64, n x len(bands)) of the named bands, all by default, of signatures (uint32, n x permutations).
+
+    Each row of a band is mixed in by splitmix64's finaliser, from (band + 1) x the golden ratio.
+    """
+    chosen = np.arange(options.bands) if bands is None else np.asarray(bands, np.int64).reshape(-1)
+    if len(chosen) and not (chosen.min() >= 0 and chosen.max() < options.bands):
+        raise ValueError(f"bands {chosen.tolist()} are asked for and there are {options.bands}; ask for 0 to {options.bands - 1}.")
+    if signatures.shape[1] != options.permutations:
+        raise ValueError(
+            f"signatures of {signatures.shape[1]} minima do not fit minhash.permutations {options.permutations}; their bands"
+            " would not be comparable. Use the settings that the signatures were made with."
+        )
+    out = np.empty((len(signatures), len(chosen)), np.uint64)
+    compiled(_hash_bands)(np.ascontiguousarray(signatures, np.uint32), chosen.astype(np.int64), options.rows, out)
+    return out
+
+
+def partition(band: int, hashes: np.ndarray, ranges: int) -> np.ndarray:
+    """Partition (int64) of each hash of a band: band x ranges + the hash's range of equal width; rises with the hash."""
+    return band * ranges + (((hashes >> HALF) * np.uint64(ranges)) >> HALF).astype(np.int64)
+
+
+def split(
+    documents: np.ndarray,
+    signatures: np.ndarray,
+    shingles: np.ndarray,
+    options: MinHash,
+    ranges: int,
+    bands: Sequence[int] | None = None,
+) -> Iterator[tuple[int, pa.Table]]:
+    """Partitions and their tables (hash, document), sorted by both; partitions that nothing falls into do not appear.
+
+    `documents` are locations (int64), aligned with `signatures` and the counts of `shingles`. A document without shingles
+    enters no band: all such have the same signature and nothing in common.
+    """
+    some = np.flatnonzero(np.asarray(shingles) > 0)
+    documents = np.asarray(documents, np.int64)[some]
+    for band in range(options.bands) if bands is None else bands:
+        hashes = band_hashes(signatures[some], options, [band])[:, 0]
+        order = np.lexsort((documents, hashes))
+        ordered, located = hashes[order], documents[order]
+        places = partition(band, ordered, ranges)
+        for place in np.unique(places):
+            first, last = np.searchsorted(places, [place, place + 1])
+            yield int(place), pa.table([ordered[first:last], located[first:last]], schema=SCHEMA)
+
+
+def to_ipc(table: pa.Table) -> bytes:
+    """The table as an Arrow IPC stream: a slice does not drag its parent along, as it would when pickled."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    return sink.getvalue().to_pybytes()
+
+
+def from_ipc(blobs: Iterable[bytes]) -> pa.Table:
+    """One table, sorted by hash and document, of several partial ones: the same for every order in which they arrive."""
+    tables = [pa.ipc.open_stream(blob).read_all() for blob in blobs]
+    table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+    hashes, documents = table["hash"].to_numpy(), table["document"].to_numpy()
+    order = np.lexsort((documents, hashes))
+    return pa.table([hashes[order], documents[order]], schema=SCHEMA)
+
+
+def join(
+    query_hash: np.ndarray, query_document: np.ndarray, index_hash: np.ndarray, index_document: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """All pairs (query document, index document) of equal hash, each side sorted by hash; never capped."""
+    low, high = np.searchsorted(index_hash, query_hash, "left"), np.searchsorted(index_hash, query_hash, "right")
+    found = np.flatnonzero(high > low)
+    low, count = low[found], (high - low)[found]
+    queries = np.repeat(query_document[found], count)
+    # Position of each pair inside its run: its number less the number of pairs in earlier runs.
+    inside = np.arange(len(queries)) - np.repeat(np.cumsum(count) - count, count)
+    return queries, index_document[np.repeat(low, count) + inside]
+
+
+def pairs_within(
+    hashes: np.ndarray, documents: np.ndarray, limit: int, order: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Pairs (later document, earlier document) inside the buckets of equal hash, and how many pairs were not taken.
+
+    Each document is paired with the first `limit` that come before it in its bucket by `order` (aligned with `documents`;
+    the location itself by default), so a bucket of n costs at most n x limit pairs. With `order` the rank of
+    `provenance.survivors.rank`, those first ones are the likeliest to be kept, and the result does not depend on locations.
+    """
+    if limit < 1:
+        raise ValueError(
+            f"the limit of pairs for each document is {limit}; nothing would be compared. Set match.bucket_limit to 1 or more."
+        )
+    arranged = np.lexsort((documents, documents if order is None else order, hashes))
+    hashes, documents = hashes[arranged], documents[arranged]
+    number = np.arange(len(hashes))
+    opens = np.concatenate([[True], hashes[1:] != hashes[:-1]])[: len(hashes)]
+    start = np.maximum.accumulate(np.where(opens, number, 0))
+    before = number - start
+    count = np.minimum(before, limit)
+    later = np.repeat(number, count)
+    inside = np.arange(len(later)) - np.repeat(np.cumsum(count) - count, count)
+    return documents[later], documents[start[later] + inside], int(before.sum() - count.sum())
+
+
+def distinct(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs, each once, sorted by left and right: a pair that meets in several bands is measured once."""
+    order = np.lexsort((right, left))
+    left, right = left[order], right[order]
+    new = np.concatenate([[True], (left[1:] != left[:-1]) | (right[1:] != right[:-1])])[: len(left)]
+    return left[new], right[new]

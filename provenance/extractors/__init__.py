@@ -1,0 +1,1 @@
+"""Extractors, one file each; `provenance.extract` finds them by listing this package."""

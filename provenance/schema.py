@@ -1,0 +1,193 @@
+"""Every dataset's Arrow schema, each field with its one-line meaning as metadata.
+
+The names are FineWeb's where the meaning agrees, so that rows load where people already load data. The README's
+tables are generated from this module. Keys and digests are lower-case hexadecimal strings: any tool can read and
+join them. All times are UTC.
+"""
+
+import pyarrow as pa
+
+SCHEMA_VERSION = 1
+"""Version of the datasets' layout; it stands in every manifest, and a reader refuses another one."""
+
+ORIGINS = ("human", "machine_generated", "machine_translated", "unknown")
+ATTESTATIONS = ("none", "declared", "captured", "released", "corroborated", "timestamped")
+"""Attestation levels from the weakest to the strongest; see `provenance.attest` for their predicates."""
+
+TIME = pa.timestamp("us", tz="UTC")
+
+
+def _schema(*fields: tuple[str, pa.DataType, str]) -> pa.Schema:
+    return pa.schema([pa.field(name, kind, metadata={"doc": doc}) for name, kind, doc in fields])
+
+
+KEY = (
+    "key",
+    pa.string(),
+    "first 16 bytes, in hex, of SHA-256 over source file digest, copy number and position; the only join column",
+)
+ID = ("id", pa.string(), "the name that the source gives it, for display; may repeat or lie")
+
+WHERE = (
+    ("file_path", pa.string(), "input file, relative to the SOURCE that was given"),
+    ("offset", pa.int64(), "byte offset of the record (of its compressed member) in the file, or row number in a table"),
+    ("member_offset", pa.int64(), "offset inside the decompressed member; 0 unless a member holds several records"),
+    ("record_type", pa.string(), "WARC record type, or `row`"),
+    ("url", pa.string(), "address of the capture"),
+)
+
+DOCUMENTS = _schema(
+    KEY,
+    ID,
+    ("content_id", pa.string(), "first 16 bytes, in hex, of SHA-256 of the identity form (NFC, white space collapsed)"),
+    *WHERE,
+    ("dump", pa.string(), "name of the crawl, where the source gives one"),
+    ("date", TIME, "start of the capture interval, from the capture record itself"),
+    ("date_end", TIME, "last instant of the capture interval; equals `date` where that is precise"),
+    ("attestation", pa.string(), "level that the capture reaches by itself: none, declared or captured"),
+    ("payload_digest", pa.string(), "SHA-256, in hex, of the payload bytes, recomputed"),
+    ("digest_check", pa.string(), "what recomputing the record's own digest gave: agrees, disagrees, absent or unknown algorithm"),
+    ("charset", pa.string(), "encoding by which the payload was decoded, null for text that came decoded"),
+    ("language", pa.string(), "ISO code of the most likely language, by lid.176"),
+    ("language_score", pa.float32(), "probability of that language, 0 to 1"),
+    ("token_count", pa.int64(), "tokens as the source counts them, null where it does not"),
+    ("word_count", pa.int32(), "words; characters of unspaced scripts count 1/4 each"),
+    ("byte_count", pa.int64(), "UTF-8 bytes of `text`"),
+    ("metadata", pa.string(), "input columns that have no place of their own, as one JSON object"),
+    ("text", pa.string(), "the extracted text, as a model trains on it"),
+)
+
+SNAPSHOT_DOCUMENTS = pa.schema(
+    [
+        *DOCUMENTS,
+        *_schema(
+            ("witness", pa.string(), "who says the date: the archive file or the owner's declaration"),
+            ("eligible", pa.bool_(), "whether a mix may count it as human"),
+            ("ineligible_reason", pa.string(), "why not, null where eligible"),
+            ("extractor", pa.string(), "digest of the settings that made the text"),
+            ("rules", pa.string(), "digest of the rules that decided eligibility"),
+            ("leaf", pa.string(), "SHA-256, in hex, of the document's leaf in the Merkle tree"),
+        ),
+    ]
+)
+
+REJECTS = _schema(
+    KEY,
+    ID,
+    *WHERE,
+    ("stage", pa.string(), "where it ended: read, http, decode, extract, attest"),
+    ("reason", pa.string(), "short name of the reason, countable"),
+    ("detail", pa.string(), "what was seen"),
+)
+
+SOURCES = _schema(
+    ("file_path", pa.string(), "input file, relative to the SOURCE that was given"),
+    ("sha256", pa.string(), "SHA-256 of the file's bytes"),
+    ("copy", pa.int32(), "number of this file among files of equal bytes, from 0"),
+    ("size", pa.int64(), "bytes"),
+    ("format", pa.string(), "reader that the file's bytes asked for; null where none can read it"),
+    ("records", pa.int64(), "records that the reader framed"),
+    ("boundaries", pa.int64(), "record starts that an independent scan for markers found"),
+    ("unaccounted", pa.int64(), "of these, starts that no framed record begins at or contains; 0, or the run fails"),
+    ("documents", pa.int64(), "records that became documents"),
+    ("rejects", pa.int64(), "records that did not; records = documents + rejects"),
+)
+
+EVIDENCE = _schema(
+    KEY,
+    ("signal", pa.string(), "name of the signal, which is its file in provenance/signals/"),
+    ("version", pa.string(), "version of the signal's reading"),
+    ("value", pa.float64(), "the reading; its meaning is the signal's"),
+    ("detail", pa.string(), "what was seen, for a person"),
+    (
+        "log_likelihood_ratio",
+        pa.float64(),
+        "log of P(reading | machine) / P(reading | human), from the calibration file; null where it has none",
+    ),
+)
+
+MATCHES = _schema(
+    KEY,
+    ("other", pa.string(), "key of the other document of the pair"),
+    ("similarity", pa.float64(), "Jaccard similarity of the two shingle sets, 0 to 1"),
+    ("containment", pa.float64(), "share of this document's shingles that the other has"),
+    ("contained", pa.float64(), "share of the other's shingles that this document has"),
+    ("exact", pa.bool_(), "measured from the texts (true) or estimated from the signatures"),
+    ("identical", pa.bool_(), "whether the identity forms are equal"),
+    ("scope", pa.string(), "snapshot or crawl: where the other document is"),
+    ("snapshot", pa.string(), "id of that snapshot, null within the crawl"),
+    ("duplicate", pa.bool_(), "whether the pair reaches the thresholds of the match"),
+)
+
+TAGS = _schema(
+    KEY,
+    ID,
+    ("origin", pa.string(), "human, machine_generated, machine_translated or unknown"),
+    ("log_likelihood_ratio", pa.float64(), "sum of the evidence's, machine over human"),
+    ("prior", pa.float64(), "log-odds of machine before any evidence"),
+    ("p_machine", pa.float64(), "probability from both; null where no statistical signal ran"),
+    ("attestation", pa.string(), "level of the capture, or of the reference document that it equals"),
+    ("basis", pa.list_(pa.string()), "signals that the verdict rests on"),
+    ("reason", pa.string(), "the verdict in words, such as why it abstains"),
+    ("canonical", pa.string(), "key of the kept document that this one copies; null if it is kept"),
+    ("rules", pa.string(), "digest of the verdict's rules and calibration"),
+    ("snapshot", pa.string(), "id of the snapshot that certifies it, null where none does"),
+)
+
+SELECTION = _schema(
+    KEY,
+    ("source", pa.string(), "snapshot id or run id that the text is read from"),
+    ("part", pa.string(), "file of that dataset"),
+    ("row", pa.int64(), "row in that file"),
+    ("origin", pa.string(), "class in the mix: human, or the run's tag"),
+    ("shard", pa.int32(), "shard number, from 0"),
+    ("epoch", pa.int32(), "repeat number, from 0"),
+    ("rank", pa.string(), "digest of seed and key that orders a class"),
+    ("byte_count", pa.int64(), "UTF-8 bytes of the text"),
+)
+
+SHARD = _schema(
+    ("text", pa.string(), "the text, or one chunk of it"),
+    KEY,
+    ID,
+    ("origin", pa.string(), "human for leaves of the snapshot, else the run's tag"),
+    ("attestation", pa.string(), "level of the leaf, or of the capture"),
+    ("chunk", pa.int32(), "number of this chunk in its document, from 0"),
+    ("chunks", pa.int32(), "chunks of the document"),
+    ("epoch", pa.int32(), "repeat number of the document in this mix, from 0"),
+    ("url", pa.string(), "address of the capture"),
+    ("date", TIME, "start of the capture interval"),
+    ("language", pa.string(), "ISO code of the most likely language"),
+)
+
+BANDS = _schema(
+    ("hash", pa.uint64(), "hash of one band of the signature, sorted"),
+    ("part", pa.int32(), "number of the documents file"),
+    ("row", pa.int32(), "row in that file"),
+)
+
+
+def signatures(permutations: int) -> pa.Schema:
+    """Schema of the similarity sketches of `permutations` 32-bit minima each, row-aligned with documents."""
+    return _schema(
+        KEY,
+        ("signature", pa.list_(pa.uint32(), permutations), "MinHash minima"),
+        ("shingles", pa.int32(), "distinct shingles of the similarity form"),
+    )
+
+
+DATASETS: dict[str, pa.Schema] = {
+    "documents": DOCUMENTS,
+    "rejects": REJECTS,
+    "sources": SOURCES,
+    "signatures": signatures(128),
+    "evidence": EVIDENCE,
+    "matches": MATCHES,
+    "tags": TAGS,
+}
+"""Datasets of a run, by the folder that holds them; a snapshot adds `bands` and widens `documents`."""
+
+
+def doc(field: pa.Field) -> str:
+    """The one-line meaning of a field of these schemas."""
+    return (field.metadata or {}).get(b"doc", b"").decode()

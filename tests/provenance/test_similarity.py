@@ -1,0 +1,130 @@
+"""Measured similarity against Python sets, and the exactness of the thresholds."""
+
+import itertools
+from fractions import Fraction
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from provenance.minhash import MinHash, matrix, minhash
+from provenance.shingles import shingle_hashes
+from provenance.similarity import MEASURES, Match, duplicate, estimate, measure, similarity, threshold
+
+OPTIONS = MinHash()
+ONE = MinHash(shingle=1, bands=1)
+
+
+def sets(texts: list[str | None], options: MinHash) -> list[set[int]]:
+    hashes, offsets = shingle_hashes(pa.array(texts, pa.string()), options)
+    return [set(hashes[a:b].tolist()) for a, b in itertools.pairwise(offsets)]
+
+
+def counts(common: int, left: int, right: int) -> pa.RecordBatch:
+    union = left + right - common
+    values = [common / union, common / left, common / right, common, left, right]
+    return pa.record_batch([[value] for value in values], schema=MEASURES)
+
+
+@settings(deadline=None)  # the first example compiles the kernel
+@given(st.lists(st.text(st.sampled_from("abcdefgh 漢字"), max_size=60) | st.none(), min_size=1, max_size=6))
+def test_measures_equal_those_of_python_sets(texts: list[str | None]) -> None:
+    pairs = list(itertools.product(range(len(texts)), repeat=2))
+    left, right = np.array(pairs).T
+    for options in (OPTIONS, ONE):
+        own = sets(texts, options)
+        for (i, j), row in zip(pairs, measure(pa.array(texts, pa.string()), left, right, options).to_pylist(), strict=True):
+            a, b = own[i], own[j]
+            common = len(a & b)
+            assert row == {
+                "similarity": common / len(a | b) if a | b else 0,
+                "containment": common / len(a) if a else 0,
+                "contained": common / len(b) if b else 0,
+                "intersection": common,
+                "left_size": len(a),
+                "right_size": len(b),
+            }
+
+
+def test_no_pairs_and_no_texts() -> None:
+    none = np.zeros(0, np.int64)
+    assert measure(pa.array(["a b"]), none, none, OPTIONS).num_rows == 0
+    assert measure(pa.array([], pa.string()), none, none, OPTIONS).schema.equals(MEASURES)
+
+
+def test_pairwise_form_slices_and_chunks() -> None:
+    texts = pa.array(["skip", "a b c d e f", "a b c d e f g", "x"])
+    left, right = texts[1:3], pa.chunked_array([texts[2:3], texts[1:2]])
+    found = similarity(left, right, OPTIONS)
+    assert found.column("similarity").to_pylist() == [2 / 3, 2 / 3]
+    assert found.column("containment").to_pylist() == [1, 2 / 3]
+    assert found.column("contained").to_pylist() == [2 / 3, 1]
+    with pytest.raises(ValueError, match="2 texts cannot be paired with 1"):
+        similarity(left, texts[:1], OPTIONS)
+
+
+def test_estimate_is_near_the_measure() -> None:
+    words = [f"w{i}" for i in range(400)]
+    texts = pa.array([" ".join(words[:300]), " ".join(words[100:])])
+    options = MinHash(permutations=1024)
+    signatures = matrix(minhash(texts, options).column("signature"))
+    measured = similarity(texts[:1], texts[1:], options).column("similarity")[0].as_py()
+    assert measured == 196 / 396
+    assert abs(estimate(signatures[:1], signatures[1:])[0] - measured) < 4 * (0.25 / 1024) ** 0.5
+    assert estimate(signatures, signatures).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("common", "left", "right", "expected"),
+    [
+        (75, 75, 100, True),  # similarity 3/4
+        (74, 74, 100, True),  # .74, but wholly inside the reference
+        (600, 800, 800, False),  # .6; containment .75
+        (85, 100, 1000, True),  # .85 of the document is in the reference
+        (84, 100, 1000, False),
+        (85, 200, 100, True),  # .85 of the reference is in a document of twice its size
+        (85, 201, 100, False),  # in a larger one
+        (84, 200, 100, False),
+        (0, 0, 0, False),
+    ],
+)
+def test_rule(common: int, left: int, right: int, expected: bool) -> None:
+    measures = counts(common, left, right) if left else pa.record_batch([[0.0], [0.0], [0.0], [0], [0], [0]], schema=MEASURES)
+    assert duplicate(measures, Match()).tolist() == [expected]
+
+
+def test_thresholds_are_exact_where_floats_are_not() -> None:
+    # The containments stay below 1, so that the similarity alone decides.
+    assert duplicate(counts(3, 6, 7), Match(similarity="0.3", containment="1")).tolist() == [True]
+    assert duplicate(counts(3, 6, 7), Match(similarity="0.300000001", containment="1")).tolist() == [False]
+    assert duplicate(counts(7, 10, 20), Match(similarity="1", containment="0.7")).tolist() == [True]
+    large = 2_000_000_000
+    limit = Match(similarity="0.999999999", containment="1")
+    assert duplicate(counts(large - 2, large - 1, large - 1), limit).tolist() == [True]
+    assert duplicate(counts(large - 3, large - 2, large - 1), limit).tolist() == [False]
+
+
+def test_texts_and_numbers_give_one_configuration() -> None:
+    from_yaml = msgspec.convert({"similarity": 0.8, "containment": 1}, Match)
+    from_text = msgspec.convert({"similarity": "0.8", "containment": "1.0"}, Match)
+    assert from_yaml == from_text
+    assert threshold("similarity", from_yaml.similarity) == Fraction(4, 5)
+    assert msgspec.to_builtins(Match()) == {"similarity": "0.75", "containment": "0.85", "near": "drop", "bucket_limit": 128}
+
+
+@pytest.mark.parametrize("wrong", ["0", "-0.5", "1.01", "nan", "inf", "1/0", "much", "", "0.12345678901", 1.5])
+def test_impossible_thresholds_are_refused(wrong: object) -> None:
+    for name in ("similarity", "containment"):
+        with pytest.raises(msgspec.ValidationError, match=f"match.{name} is "):
+            msgspec.convert({name: wrong}, Match)
+
+
+def test_other_impossible_settings_are_refused() -> None:
+    with pytest.raises(ValueError, match="bucket_limit"):
+        Match(bucket_limit=0)
+    for wrong in ({"near": "maybe"}, {"threshold": "0.8"}):
+        with pytest.raises(msgspec.ValidationError):
+            msgspec.convert(wrong, Match)
