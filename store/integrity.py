@@ -1,0 +1,132 @@
+"""Whether what lies in a folder is what a manifest lists: every file's size and SHA-256, nothing missing, nothing more."""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from provenance.identity import merkle_root
+from store import files, tables
+from store.errors import CheckFailed
+from store.manifest import MANIFEST, MANIFESTS, WORK, Opened, parse, snapshot_ids
+
+
+@dataclass
+class Findings:
+    """What a check found, by file; all empty if all is well."""
+
+    wrong: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    extra: list[str] = field(default_factory=list)
+    why: dict[str, str] = field(default_factory=dict)
+    bytes: int = 0
+
+    @property
+    def clean(self) -> bool:
+        return not (self.wrong or self.missing or self.extra)
+
+    def blame(self, path: str, why: str) -> None:
+        """Notes that a file is wrong; the first reason stays."""
+        if path not in self.wrong:
+            self.wrong.append(path)
+        self.why.setdefault(path, why)
+
+    def summary(self) -> dict[str, Any]:
+        return {"wrong": sorted(self.wrong), "missing": sorted(self.missing), "extra": sorted(self.extra), "why": self.why}
+
+
+def check_files(
+    base: str, entries: Iterable[dict[str, Any]], found: Findings, seen: Callable[[int], None] = lambda _: None
+) -> None:
+    """Compares size and SHA-256 of each listed file, on all cores (hashing releases the interpreter lock)."""
+
+    def check(entry: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, int] | OSError]:
+        try:
+            return entry, files.file_digest(files.join(base, entry["path"]))
+        except OSError as error:
+            return entry, error
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for entry, actual in pool.map(check, entries):
+            path = entry["path"]
+            if isinstance(actual, FileNotFoundError):
+                found.missing.append(path)
+            elif isinstance(actual, OSError):
+                found.blame(path, f"cannot be read: {actual}")
+            elif actual != (entry["sha256"], entry["size"]):
+                found.blame(
+                    path,
+                    f"{actual[1]} bytes with SHA-256 {actual[0]}, where the manifest lists {entry['size']} with {entry['sha256']}",
+                )
+            else:
+                found.bytes += entry["size"]
+                seen(entry["size"])
+
+
+def check_nothing_else(base: str, listed: set[str], found: Findings) -> None:
+    """Every file below `base` that no manifest lists is an extra one; work in progress is not part of what is there."""
+    found.extra += [path for path in files.list_files(base) if path not in listed and path.split("/")[0] != WORK]
+
+
+def require(opened: Opened, datasets: Iterable[str]) -> None:
+    """Refuses to go on unless the files of some datasets are what the manifest lists. Raises `CheckFailed`."""
+    found = Findings()
+    check_files(opened.url, (entry for dataset in datasets for entry in opened.entries(dataset)), found)
+    if not found.clean:
+        named = [f"{path} (wrong)" for path in found.wrong] + [f"{path} (missing)" for path in found.missing]
+        raise CheckFailed(
+            f"{opened.kind} {opened.url} is not what its manifest {opened.id} says: {', '.join(named)}; "
+            "nothing that rests on it could be proven. Restore the files from a copy, or make it anew."
+        )
+
+
+def check_run(opened: Opened, seen: Callable[[int], None] = lambda _: None) -> Findings:
+    """Checks a run's files, and that each input file's records are all accounted for."""
+    found = Findings()
+    check_files(opened.url, opened.manifest["files"], found, seen)
+    check_nothing_else(opened.url, {MANIFEST, *(entry["path"] for entry in opened.manifest["files"])}, found)
+    for entry in opened.entries("sources"):
+        if entry["path"] in found.wrong + found.missing:
+            continue
+        for row in tables.read([files.join(opened.url, entry["path"])]).to_pylist():
+            if row["records"] != row["documents"] + row["rejects"] or row["unaccounted"]:
+                found.blame(entry["path"], f"{row['file_path']}: records are not documents + rejects")
+    return found
+
+
+def check_snapshot(opened: Opened, seen: Callable[[int], None] = lambda _: None) -> Findings:
+    """Checks a snapshot's files and that the Merkle root of its manifest is that of its documents' leaves."""
+    found = Findings()
+    check_files(opened.url, opened.manifest["files"], found, seen)
+    listed = {entry["path"] for entry in opened.manifest["files"]}
+    for name in snapshot_ids(opened.url):
+        path = f"{MANIFESTS}/{name}.json"
+        listed.add(path)
+        if name != opened.id:
+            listed |= _listed_elsewhere(opened.url, path, found)
+    check_nothing_else(opened.url, listed, found)
+    documents = [entry["path"] for entry in opened.entries("documents")]
+    if not set(documents) & set(found.wrong + found.missing):
+        _check_tree(opened, found)
+    return found
+
+
+def _listed_elsewhere(url: str, path: str, found: Findings) -> set[str]:
+    """Files of another version of the snapshot."""
+    try:
+        return {entry["path"] for entry in parse(files.read_bytes(files.join(url, path)), path)["files"]}
+    except CheckFailed as error:
+        found.blame(path, str(error))
+        return set()
+
+
+def _check_tree(opened: Opened, found: Findings) -> None:
+    leaves = tables.read(opened.files("documents"), ["key", "leaf"]).sort_by("key")
+    tree = opened.manifest["tree"]
+    root = merkle_root([bytes.fromhex(leaf) for leaf in leaves["leaf"].to_pylist()]).hex()
+    if (leaves.num_rows, root) != (tree["size"], tree["root"]):
+        found.blame(
+            f"{MANIFESTS}/{opened.id}.json",
+            f"its tree has {tree['size']} leaves and root {tree['root']}, and the documents give {leaves.num_rows} and {root}",
+        )

@@ -1,0 +1,168 @@
+"""What a finished run, snapshot or mix says of itself, written last; without it there is none.
+
+Manifests are canonical JSON, so that any changed byte shows. A snapshot's id is the SHA-256 of its manifest file, whose
+name it is; a run or a mix carries the digest of the rest of its manifest in the field `id`.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from provenance.identity import canonical_json, digest, sha256_hex
+from provenance.schema import SCHEMA_VERSION
+from store import files
+from store.errors import CheckFailed, UsageError
+
+MANIFEST = "manifest.json"
+MANIFESTS = "manifests"
+WORK = "_work"
+"""Folder of work in progress, below a target; gone when the manifest is there."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A finished run, snapshot or mix."""
+
+    url: str
+    id: str
+    manifest: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        return str(self.manifest["kind"])
+
+    def entries(self, dataset: str) -> list[dict[str, Any]]:
+        """The manifest's lines for one dataset's files, in order of path."""
+        return [entry for entry in self.manifest["files"] if entry["path"].split("/")[0] == dataset]
+
+    def files(self, dataset: str) -> list[str]:
+        """URLs of one dataset's files, in order of path."""
+        return [files.join(self.url, entry["path"]) for entry in self.entries(dataset)]
+
+
+def sorted_files(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Manifest lines in order of path."""
+    return sorted(entries, key=lambda entry: str(entry["path"]))
+
+
+def write(target: str, body: dict[str, Any]) -> Opened:
+    """Writes the manifest of a run or a mix, and so finishes it."""
+    body = {"schema_version": SCHEMA_VERSION, **body}
+    manifest = {**body, "id": digest(body)}
+    files.write_bytes(files.join(target, MANIFEST), canonical_json(manifest))
+    return Opened(target, manifest["id"], manifest)
+
+
+def write_snapshot(target: str, body: dict[str, Any]) -> Opened:
+    """Writes the manifest of a snapshot under its own digest, and so finishes it."""
+    manifest = {"kind": "snapshot", "schema_version": SCHEMA_VERSION, **body}
+    data = canonical_json(manifest)
+    name = sha256_hex(data)
+    files.write_bytes(files.join(target, MANIFESTS, f"{name}.json"), data)
+    return Opened(target, name, manifest)
+
+
+def parse(data: bytes, where: str) -> dict[str, Any]:
+    """A manifest from its bytes. Raises `CheckFailed` unless they are canonical JSON of this schema version."""
+    try:
+        manifest = json.loads(data)
+        if canonical_json(manifest) != data:
+            raise ValueError("its bytes are not canonical JSON")
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), list) or "kind" not in manifest:
+            raise ValueError("it lacks the fields of a manifest")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise CheckFailed(
+            f"{where} is not a manifest as this project writes them ({error}); what it describes cannot be trusted. "
+            "Restore the file, or make the folder anew."
+        ) from error
+    if manifest.get("schema_version") != SCHEMA_VERSION:
+        raise CheckFailed(
+            f"{where} has schema version {manifest.get('schema_version')!r} and this program reads {SCHEMA_VERSION}; "
+            "columns may mean other things. Use the version of lowbackground that wrote it."
+        )
+    return manifest
+
+
+def _open_single(url: str, kind: str) -> Opened:
+    where = files.join(url, MANIFEST)
+    if not files.exists(where):
+        raise UsageError(
+            f"{url} is no finished {kind}: {MANIFEST} is not there. Name a folder that such a command finished, or rerun it."
+        )
+    manifest = parse(files.read_bytes(where), where)
+    if manifest["kind"] != kind:
+        raise UsageError(f"{url} is a {manifest['kind']}, and a {kind} is needed here.")
+    body = {name: value for name, value in manifest.items() if name != "id"}
+    if manifest.get("id") != digest(body):
+        raise CheckFailed(
+            f"{where} was changed after it was written: its id is not the digest of its content. Make the {kind} anew."
+        )
+    return Opened(url, str(manifest["id"]), manifest)
+
+
+def open_run(url: str) -> Opened:
+    """A finished run. Raises `UsageError` if there is none, `CheckFailed` if its manifest was changed."""
+    return _open_single(url, "run")
+
+
+def open_mix(url: str) -> Opened:
+    """A finished mix. Raises as `open_run`."""
+    return _open_single(url, "mix")
+
+
+def snapshot_ids(url: str) -> list[str]:
+    """Ids of the versions of a snapshot, by the names of their manifests, sorted."""
+    names = files.list_files(files.join(url, MANIFESTS))
+    return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+
+def _newest(url: str, ids: list[str]) -> str:
+    """The version that no other extends: there is no clock in a manifest, and `parent` orders them."""
+    parents = set()
+    for name in ids:
+        where = files.join(url, MANIFESTS, f"{name}.json")
+        parents.add(parse(files.read_bytes(where), where).get("parent"))
+    heads = [name for name in ids if name not in parents]
+    if len(heads) != 1:
+        raise UsageError(
+            f"{url} holds {len(heads)} versions that nothing extends; name one of them as {url}@ID: {', '.join(heads or ids)}"
+        )
+    return heads[0]
+
+
+def open_snapshot(url: str) -> Opened:
+    """A frozen snapshot, by `URL` (its newest version) or `URL@ID`.
+
+    Raises `UsageError` if there is none, `CheckFailed` if the manifest's bytes are not what its name says.
+    """
+    base, at, wanted = url.rpartition("@")
+    if not at or "/" in wanted or files.exists(files.join(url, MANIFESTS)):
+        base, wanted = url, ""
+    ids = snapshot_ids(base)
+    if not ids:
+        raise UsageError(
+            f"{base} holds no finished snapshot: no manifest under {MANIFESTS}/. Run freeze into it, or name another folder."
+        )
+    if wanted and wanted not in ids:
+        raise UsageError(f"{base} holds no version {wanted}; it has {', '.join(ids)}.")
+    name = wanted or (ids[0] if len(ids) == 1 else _newest(base, ids))
+    where = files.join(base, MANIFESTS, f"{name}.json")
+    data = files.read_bytes(where)
+    if sha256_hex(data) != name:
+        raise CheckFailed(
+            f"{where} was changed: the SHA-256 of its bytes is not its name. The snapshot cannot be trusted; restore it from a copy."
+        )
+    manifest = parse(data, where)
+    if manifest["kind"] != "snapshot":
+        raise CheckFailed(f"{where} describes a {manifest['kind']}, not a snapshot.")
+    return Opened(base, name, manifest)
+
+
+def open_any(url: str) -> Opened:
+    """Whatever finished thing lies at `url`: a snapshot, a run or a mix."""
+    where = files.join(url, MANIFEST)
+    if files.exists(where):
+        manifest = parse(files.read_bytes(where), where)
+        return _open_single(url, "mix" if manifest["kind"] == "mix" else "run")
+    return open_snapshot(url)

@@ -1,0 +1,204 @@
+"""Which documents a mix may take, planned in DuckDB over keys and counts; no text passes through here.
+
+Tables of the connection: `frozen` (the snapshot's documents), `human` and `other` (what may enter, numbered in the order
+of their class by `position`), and `selection` (what enters, with its shard).
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from provenance.schema import ATTESTATIONS, SELECTION
+from store import files, sql
+
+if TYPE_CHECKING:
+    import duckdb
+
+PLANNED = SELECTION.append(
+    pa.field("leaf_index", pa.int64(), metadata={"doc": "index of the leaf in the snapshot's tree, null for others"})
+)
+"""A shard's plan: `SELECTION`, and where the document stands in the snapshot's tree."""
+
+_FROZEN = """
+INSERT INTO frozen SELECT ?, file_row_number, key, content_id, list_position(?, attestation) - 1, attestation,
+  epoch_us(date_end), payload_digest, eligible, byte_count, leaf FROM read_parquet(?, file_row_number = true)"""
+
+_HUMAN = """
+CREATE TABLE attested AS SELECT * EXCLUDE place FROM (
+  SELECT f.*, i.leaf_index,
+    row_number() OVER (PARTITION BY content_id ORDER BY level DESC, date_end NULLS LAST, payload_digest, f.key) AS place
+  FROM frozen f JOIN (SELECT key, row_number() OVER (ORDER BY key) - 1 AS leaf_index FROM frozen) i USING (key)
+  WHERE eligible AND level > 0 AND coalesce(date_end < $cutoff, attestation = 'declared')
+) WHERE place = 1"""
+
+_OTHER = """
+CREATE TABLE other AS SELECT *, row_number() OVER (ORDER BY rank, key) - 1 AS position FROM (
+  SELECT part, "row", key, origin, byte_count, sha256(concat($seed, chr(10), key)) AS rank,
+    row_number() OVER (PARTITION BY content_id ORDER BY run, key) AS place, row_number() OVER (PARTITION BY key ORDER BY run) AS once
+  FROM crawled WHERE list_contains($origins, origin) AND content_id NOT IN (SELECT content_id FROM attested)
+) WHERE place = 1 AND once = 1"""
+
+_SELECTION = """
+CREATE TABLE selection AS
+SELECT key, part, "row", 'human' AS origin, shard, epoch, rank, byte_count, leaf_index FROM taken_human JOIN human USING (position)
+UNION ALL
+SELECT key, part, "row", origin, shard, 0 AS epoch, rank, byte_count, NULL FROM taken_other JOIN other USING (position)"""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One documents file that texts are read from. Its place in the list of parts is its number."""
+
+    source: str
+    """Id of the snapshot or run."""
+    path: str
+    """Path inside it."""
+    url: str
+
+
+def _readable(con: "duckdb.DuckDBPyConnection", url: str) -> str:
+    """A name under which DuckDB opens a file of any fsspec file system."""
+    fs, path = files.split_url(url)
+    if files.is_local(url):
+        return path
+    if fs.protocol not in con.list_filesystems():
+        con.register_filesystem(fs)
+    return url
+
+
+class Plan:
+    """The candidates of a mix. Give it the snapshot and the runs, then ask for units, then say what is taken."""
+
+    def __init__(self, seed: int, scratch: str):
+        self.con = sql.connect(scratch)
+        self.con.execute("SET preserve_insertion_order = false; SET enable_progress_bar = false")
+        self.seed = str(seed)
+        self.parts: list[Part] = []
+        self.con.execute(
+            'CREATE TABLE frozen (part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, level INTEGER, attestation VARCHAR, '
+            "date_end BIGINT, payload_digest VARCHAR, eligible BOOLEAN, byte_count BIGINT, leaf VARCHAR)"
+        )
+        self.con.execute(
+            'CREATE TABLE crawled (run INTEGER, part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, origin VARCHAR, byte_count BIGINT)'
+        )
+
+    def freeze(self, parts: Sequence[Part], cutoff_us: int) -> None:
+        """Reads the snapshot's documents; one per content id may be human, the best attested, if its capture ended
+        before the cutoff (microseconds since 1970) and it is eligible."""
+        for part in parts:
+            self.con.execute(_FROZEN, [len(self.parts), list(ATTESTATIONS), _readable(self.con, part.url)])
+            self.parts.append(part)
+        self.con.execute(_HUMAN, {"cutoff": cutoff_us})
+
+    def leaves(self) -> list[bytes]:
+        """All leaf hashes of the snapshot, in the tree's order."""
+        rows = self.con.sql("SELECT leaf FROM frozen ORDER BY key").to_arrow_table()["leaf"]
+        return [bytes.fromhex(leaf or "") for leaf in rows.to_pylist()]
+
+    def supply(self) -> dict[str, dict[str, int]]:
+        """Human documents and bytes that are there at each attestation level."""
+        rows = self.con.execute("SELECT attestation, count(*), sum(byte_count)::BIGINT FROM attested GROUP BY ALL").fetchall()
+        found = {level: {"documents": number, "bytes": size} for level, number, size in rows}
+        return {level: found.get(level, {"documents": 0, "bytes": 0}) for level in ATTESTATIONS[1:]}
+
+    def attest(self, minimum: str) -> None:
+        """Makes `human` of what reaches a level, in the order of the seed."""
+        self.con.execute(
+            "CREATE TABLE human AS SELECT *, row_number() OVER (ORDER BY rank, key) - 1 AS position FROM ("
+            "SELECT *, sha256(concat($seed, chr(10), key)) AS rank FROM attested WHERE level >= $level)",
+            {"seed": self.seed, "level": ATTESTATIONS.index(minimum)},
+        )
+
+    def crawl(self, run: int, parts: Sequence[Part], tags: Iterable[str]) -> None:
+        """Reads the kept documents of one run with their tags."""
+        self.con.execute("CREATE TEMP TABLE tag (key VARCHAR, origin VARCHAR, canonical VARCHAR)")
+        for url in tags:
+            self.con.execute("INSERT INTO tag SELECT key, origin, canonical FROM read_parquet(?)", [_readable(self.con, url)])
+        for part in parts:
+            self.con.execute(
+                "INSERT INTO crawled SELECT ?, ?, d.file_row_number, key, content_id, origin, byte_count "
+                "FROM read_parquet(?, file_row_number = true) d JOIN tag USING (key) WHERE canonical IS NULL",
+                [run, len(self.parts), _readable(self.con, part.url)],
+            )
+            self.parts.append(part)
+        self.con.execute("DROP TABLE tag")
+
+    def allow(self, origins: Sequence[str]) -> None:
+        """Makes `other` of the crawled documents of some origins, one per content id, in the order of the seed."""
+        self.con.execute(_OTHER, {"seed": self.seed, "origins": [*origins, ""]})
+
+    def crawled(self) -> dict[str, dict[str, int]]:
+        """Kept documents and bytes of the runs, by origin."""
+        rows = self.con.execute(
+            "SELECT origin, count(*), sum(byte_count)::BIGINT FROM crawled GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        return {origin: {"documents": number, "bytes": size} for origin, number, size in rows}
+
+    def wanted(self, part: int) -> np.ndarray:
+        """Rows of a part that may enter, sorted."""
+        query = 'SELECT "row" FROM human WHERE part = $part UNION ALL SELECT "row" FROM other WHERE part = $part ORDER BY 1'
+        return self.con.execute(query, {"part": part}).fetchnumpy()["row"]
+
+    def count_tokens(self, counts: Iterable[tuple[int, np.ndarray, np.ndarray]]) -> None:
+        """Takes token counts: part, rows, tokens."""
+        self.con.execute('CREATE TABLE tokens (part INTEGER, "row" BIGINT, tokens BIGINT)')
+        for part, rows, numbers in counts:
+            table = pa.table(
+                {
+                    "part": pa.array([part] * len(rows), pa.int32()),
+                    "row": pa.array(rows, pa.int64()),
+                    "tokens": pa.array(numbers, pa.int64()),
+                }
+            )
+            self.con.register("counted", table)
+            self.con.execute("INSERT INTO tokens SELECT * FROM counted")
+            self.con.unregister("counted")
+
+    def units(self, table: str, units: Sequence[str]) -> np.ndarray:
+        """Shape (documents, units): the lengths of the candidates of a class in its order."""
+        columns = {"bytes": "byte_count", "documents": "1::BIGINT", "tokens": "tokens"}
+        join = 'LEFT JOIN tokens USING (part, "row")' if "tokens" in units else ""
+        query = (
+            f"SELECT {', '.join(f'{columns[unit]} AS u{i}' for i, unit in enumerate(units))} FROM {table} {join} ORDER BY position"
+        )
+        found = self.con.execute(query).fetchnumpy()
+        return np.stack([np.asarray(found[f"u{i}"], dtype=np.int64) for i in range(len(units))], axis=1)
+
+    def origins(self, origins: Sequence[str]) -> np.ndarray:
+        """Origin of each other candidate, as its index in `origins`."""
+        query = "SELECT list_position(?, origin) - 1 AS o FROM other ORDER BY position"
+        return np.asarray(self.con.execute(query, [[*origins, ""]]).fetchnumpy()["o"], dtype=np.int64)
+
+    def take(self, human: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+        """Says what enters: columns `position`, `shard` and, for human, `epoch`."""
+        self.con.register("taken_human", pa.table(human))
+        self.con.register("taken_other", pa.table(other))
+        self.con.execute(_SELECTION)
+
+    def shard(self, shard: int) -> pa.Table:
+        """The plan of one shard: human documents epoch by epoch, then the others, each class in its order."""
+        rows = self.con.sql(
+            "SELECT * FROM selection WHERE shard = ? ORDER BY leaf_index IS NULL, epoch, rank, key", params=[shard]
+        ).to_arrow_table()
+        numbers = rows["part"].to_pylist()
+        columns: dict[str, Any] = {name: rows[name] for name in rows.column_names}
+        columns["source"] = pa.array([self.parts[i].source for i in numbers], pa.string())
+        columns["part"] = pa.array([self.parts[i].path for i in numbers], pa.string())
+        return pa.table(
+            {name: columns[name].cast(kind) for name, kind in zip(PLANNED.names, PLANNED.types, strict=True)}, schema=PLANNED
+        )
+
+    def rows(self, part: int) -> pa.Table:
+        """Which rows of a part are read, and the shard that each goes to; a repeated document once."""
+        query = 'SELECT DISTINCT "row", shard FROM selection WHERE part = ? ORDER BY shard, "row"'
+        return self.con.sql(query, params=[part]).to_arrow_table()
+
+    def left_over(self) -> dict[str, dict[str, int]]:
+        """Documents and bytes of allowed origins that did not enter, by origin."""
+        rows = self.con.execute(
+            "SELECT origin, count(*), sum(byte_count)::BIGINT FROM other ANTI JOIN taken_other USING (position) GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        return {origin: {"documents": number, "bytes": size} for origin, number, size in rows}

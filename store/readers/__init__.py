@@ -1,0 +1,13 @@
+"""The input formats: one module each, found by listing this package (names with an underscore are helpers).
+
+A reader module has
+
+- `NAME: str`, the format's name in `sources.format`;
+- `sniff(head: bytes) -> bool`, whether a file that begins with these bytes (up to 64 KiB) is of this format: its bytes decide, never its name;
+- `survey(stream, options) -> Found`, one pass over a seekable binary stream: items, record starts that an independent
+  method counts, and the splits;
+- `read(stream, split, options) -> Iterator[Record | Unreadable]`, the items of one split. Split by split it yields
+  exactly what it yields over the whole file, and as many items as the survey counted.
+
+Neither raises for anything that the bytes may hold: what cannot be used is an `Unreadable`.
+"""

@@ -1,0 +1,108 @@
+"""Parquet as the datasets use it: one file per part, written whole, with its digest known when it is closed."""
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from store import files
+
+ROW_GROUP = 8192
+COMPRESSION = "zstd"
+
+
+class Writer:
+    """Context manager that writes record batches of one schema to one file.
+
+    After the block, `entry` is the file's line in a manifest: path as given, size, SHA-256 and rows.
+    """
+
+    def __init__(self, base: str, path: str, schema: pa.Schema, metadata: dict[str, str] | None = None, **options: Any):
+        self._url, self._path = files.join(base, path), path
+        self._schema = schema.with_metadata(metadata) if metadata else schema
+        self._options = {"compression": COMPRESSION, "compression_level": 1, **options}
+        self.rows = 0
+        self.entry: dict[str, Any] = {}
+
+    def __enter__(self) -> "Writer":
+        self._context = files.create(self._url)
+        self._file = self._context.__enter__()
+        self._parquet = pq.ParquetWriter(self._file, self._schema, **self._options)
+        return self
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Appends rows, as one row group per call at most `ROW_GROUP` long."""
+        if batch.num_rows:
+            table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
+            self._parquet.write_table(table.cast(self._schema), row_group_size=ROW_GROUP)
+            self.rows += batch.num_rows
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            self._parquet.close()
+        finally:
+            if not self._context.__exit__(kind, error, trace) and kind is None:
+                self.entry = {"path": self._path, "size": self._file.size, "sha256": self._file.sha256, "rows": self.rows}
+
+
+def write(base: str, path: str, table: pa.Table | pa.RecordBatch, schema: pa.Schema, **options: Any) -> dict[str, Any]:
+    """Writes one table as one file; returns its line in a manifest."""
+    with Writer(base, path, schema, **options) as writer:
+        writer.write(table)
+    return writer.entry
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file to read from.
+
+    Local files are opened by Arrow itself and nothing is read ahead: a Python file that an Arrow thread still holds when
+    the interpreter ends aborts the process.
+    """
+    if files.is_local(url):
+        with pa.OSFile(files.split_url(url)[1]) as native:
+            yield pq.ParquetFile(native, pre_buffer=False)
+    else:
+        with files.open_input(url) as file:
+            yield pq.ParquetFile(file, pre_buffer=False)
+
+
+def read(urls: Iterable[str], columns: list[str] | None = None, schema: pa.Schema | None = None) -> pa.Table:
+    """The rows of several files of one schema, in the order of the files; `schema` is needed where there may be none."""
+    tables = []
+    for url in urls:
+        with opened(url) as parquet:
+            tables.append(parquet.read(columns=columns))
+    if tables:
+        return pa.concat_tables(tables)
+    if schema is None:
+        raise ValueError("no files to read, and no schema to make an empty table from")
+    return (schema if columns is None else pa.schema([schema.field(name) for name in columns])).empty_table()
+
+
+def batches(url: str, columns: list[str] | None = None, size: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
+    """The rows of one file, in batches of at most `size`."""
+    with opened(url) as parquet:
+        yield from parquet.iter_batches(batch_size=size, columns=columns)
+
+
+def take(url: str, rows: list[int], columns: list[str]) -> pa.Table:
+    """Some rows of one file, in the order asked for; only the row groups that hold them are read."""
+    with opened(url) as parquet:
+        starts, groups = [0], []
+        for group in range(parquet.metadata.num_row_groups):
+            starts.append(starts[-1] + parquet.metadata.row_group(group).num_rows)
+        wanted, tables, where, base = sorted(set(rows)), [], {}, 0
+        for group in range(parquet.metadata.num_row_groups):
+            inside = [row for row in wanted if starts[group] <= row < starts[group + 1]]
+            if inside:
+                groups.append(group)
+                tables.append(parquet.read_row_group(group, columns=columns).take([row - starts[group] for row in inside]))
+                where.update({row: base + i for i, row in enumerate(inside)})
+                base += len(inside)
+        if len(where) != len(wanted):
+            raise IndexError(f"{url} has {starts[-1]} rows, and row {wanted[-1]} was asked for")
+        table = pa.concat_tables(tables) if tables else parquet.schema_arrow.empty_table().select(columns)
+    return table.take(pa.array([where[row] for row in rows], pa.int64()))

@@ -1,0 +1,305 @@
+"""Checks one shard of a mix from its own rows: the floor after each row, and each human document against a proven leaf.
+
+Shares nothing with what writes shards but hashing, schemas and the readers of the formats.
+"""
+
+import hashlib
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from provenance.identity import LEAF_VERSION, Leaf, leaf_hash, multiproof_root
+from provenance.schema import ATTESTATIONS, ORIGINS
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LONGEST_LEAF = 1 << 20
+REQUIRED = ("text", "key", "origin", "attestation", "chunk", "chunks", "epoch")
+
+_LEAF = msgspec.json.Decoder(tuple[str, str, str, int, str, str, str, str, bool, str, str, str])
+
+
+class Wrong(ValueError):
+    """A statement of a file that does not hold, in words."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the rows of a mix are held to."""
+
+    floor: Fraction
+    units: tuple[str, ...]
+    minimum: int
+    """Rank of the weakest attestation that counts as human."""
+    cutoff: datetime
+    chunk_bytes: int
+    epochs: int
+    tree_size: int
+    tree_root: str
+
+
+def moment(text: str) -> datetime:
+    """The instant of an ISO 8601 text; one without a zone is UTC. Raises `ValueError`."""
+    found = datetime.fromisoformat(text)
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def read_leaves(packed: bytes, terms: Terms) -> tuple[dict[str, Leaf], dict[int, bytes]]:
+    """The leaves of a shard's human documents, by key, and their hashes by index in the tree.
+
+    Raises `Wrong` (or `ValueError`) unless each is eligible, attested well enough and captured before the cutoff.
+    """
+    found: dict[str, Leaf] = {}
+    bound: dict[int, bytes] = {}
+    last = -1
+    for line in _lines(packed):
+        number, _, data = line.partition(b" ")
+        if not number.isdigit() or (index := int(number)) <= last:
+            raise Wrong(f"leaf index {number[:40]!r} is no number above the one before")
+        version, *fields = _LEAF.decode(data)
+        leaf = Leaf._make(fields)
+        if version != LEAF_VERSION:
+            raise Wrong(f"leaf {index} is of version {version!r}, and {LEAF_VERSION!r} is known")
+        _check_leaf(leaf, terms)
+        if leaf.key in found:
+            raise Wrong(f"two leaves have the key {leaf.key}")
+        found[leaf.key], bound[index], last = leaf, leaf_hash(data), index
+    return found, bound
+
+
+def prove(bound: dict[int, bytes], hashes: bytes, terms: Terms) -> None:
+    """Raises `Wrong` (or `ValueError`) unless leaves and hashes give the root of the snapshot's tree."""
+    if len(hashes) % 32:
+        raise Wrong(f"the proof has {len(hashes)} bytes, which is no number of hashes")
+    if bound:
+        root = multiproof_root(terms.tree_size, bound, [hashes[i : i + 32] for i in range(0, len(hashes), 32)])
+        if root.hex() != terms.tree_root:
+            raise Wrong(f"the leaves and hashes give the tree root {root.hex()}, and the snapshot has {terms.tree_root}")
+    elif hashes:
+        raise Wrong("there are hashes that prove no leaf")
+
+
+def _lines(packed: bytes) -> Iterator[bytes]:
+    stream: Any = pa.CompressedInputStream(pa.BufferReader(packed), "zstd")
+    with io.BufferedReader(stream, 1 << 20) as lines:
+        while line := lines.readline(LONGEST_LEAF):
+            yield line
+
+
+def _check_leaf(leaf: Leaf, terms: Terms) -> None:
+    """Whether a leaf may count as human in this mix."""
+    if not leaf.eligible:
+        raise Wrong(f"document {leaf.key} is in the snapshot but not eligible as human")
+    if leaf.attestation not in ATTESTATIONS or ATTESTATIONS.index(leaf.attestation) < terms.minimum:
+        raise Wrong(f"document {leaf.key} is attested {leaf.attestation!r}, below the mix's {ATTESTATIONS[terms.minimum]!r}")
+    if not leaf.date_end:
+        if leaf.attestation != "declared":
+            raise Wrong(f"document {leaf.key} is attested {leaf.attestation!r} and has no capture time")
+    elif moment(leaf.date_end) >= terms.cutoff:
+        raise Wrong(f"the capture of document {leaf.key} ended {leaf.date_end}, not before the cutoff {terms.cutoff.isoformat()}")
+
+
+@dataclass
+class Found:
+    """What a shard's rows add up to."""
+
+    rows: int = 0
+    counts: dict[str, Any] = field(default_factory=dict)
+    units: dict[str, dict[str, int]] = field(default_factory=dict)
+    keys: bytes = b""
+    """The keys of its documents, 32 characters each, a repeated document once."""
+    digests: bytes = b""
+    """First 16 bytes of the text digests of its human documents."""
+    text_bytes: int = 0
+
+
+@dataclass
+class _Open:
+    """A document of which more chunks must come."""
+
+    origin: str
+    attestation: str
+    chunks: int
+    size: int
+    next: int = 0
+    hash: Any = None
+
+
+class Rows:
+    """Takes the rows of one shard in order; raises `Wrong` at the first that does not hold."""
+
+    def __init__(self, terms: Terms, leaves: dict[str, Leaf], tokenizer: Any):
+        self.terms, self.leaves, self.tokenizer = terms, leaves, tokenizer
+        self.found = Found()
+        self.open: dict[tuple[str, int], _Open] = {}
+        self.passes: Counter[str] = Counter()
+        self.surplus = dict.fromkeys(terms.units, 0)
+        self.least: dict[str, int] = {}
+        self.totals = {unit: {"human": 0, "total": 0} for unit in terms.units}
+        self.measures = ("rows", "documents", "bytes", *(("tokens",) if "tokens" in terms.units else ()))
+        self.counts: dict[str, dict[str, Counter[str]]] = {"origins": {}, "attestations": {}, "witnesses": {}}
+        self.keys: list[bytes] = []
+
+    def take(self, batch: pa.RecordBatch) -> None:
+        """Checks the next rows of the shard."""
+        for name in REQUIRED:
+            if batch.column(name).null_count:
+                raise Wrong(f"column {name} has no value in one of the rows from {self.found.rows}")
+        origins = set(pc.unique(batch.column("origin")).to_pylist())
+        if not origins <= set(ORIGINS):
+            raise Wrong(f"a row has the origin {sorted(origins - set(ORIGINS))[0]!r}, which is none")
+        human = pc.equal(batch.column("origin"), "human").to_numpy(zero_copy_only=False)
+        sizes = pc.binary_length(batch.column("text")).to_numpy().astype(np.int64)
+        chunk, chunks, epoch = (batch.column(name).to_numpy() for name in ("chunk", "chunks", "epoch"))
+        if ((chunk < 0) | (chunk >= chunks) | (epoch < 0) | (epoch >= np.where(human, self.terms.epochs, 1))).any():
+            raise Wrong(f"the chunk or epoch of one of the rows from {self.found.rows} is out of range")
+        if int(sizes.max(initial=0)) > self.terms.chunk_bytes:
+            raise Wrong(f"one of the rows from {self.found.rows} is longer than a chunk of {self.terms.chunk_bytes} bytes")
+        lengths = self._lengths(batch, human, sizes, chunk, chunks)
+        self._floor(human, lengths)
+        self._documents(batch, human, chunk, chunks, epoch, sizes)
+        self._count(batch, human, lengths, chunk)
+        self.found.rows += batch.num_rows
+        self.found.text_bytes += int(sizes.sum())
+
+    def _lengths(
+        self, batch: pa.RecordBatch, human: np.ndarray, sizes: np.ndarray, chunk: np.ndarray, chunks: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Units of each row. A human document counts at its last chunk, any other at its first: neither can be claimed
+        early or late."""
+        lengths = {"bytes": sizes, "documents": np.where(human, chunk == chunks - 1, chunk == 0).astype(np.int64)}
+        if self.tokenizer is not None:
+            encoded = self.tokenizer.encode_batch(batch.column("text").to_pylist(), add_special_tokens=False)
+            lengths["tokens"] = np.array([len(one.ids) for one in encoded], np.int64)
+        return lengths
+
+    def _floor(self, human: np.ndarray, lengths: dict[str, np.ndarray]) -> None:
+        p, q = self.terms.floor.numerator, self.terms.floor.denominator
+        for unit in self.terms.units:
+            total = lengths[unit]
+            ours = np.where(human, total, 0)
+            kind: Any = np.int64 if int(total.sum()) * q < 1 << 62 else object
+            after = np.cumsum(ours.astype(kind) * q - total.astype(kind) * p)
+            if not len(after):
+                continue
+            least = self.surplus[unit] + int(after.min())
+            if least < 0:
+                raise Wrong(
+                    f"after row {self.found.rows + int(after.argmin())} human {unit} are below {self.terms.floor} of all so far"
+                )
+            self.least[unit] = min(least, self.least.get(unit, least))
+            self.surplus[unit] += int(after[-1])
+            self.totals[unit]["human"] += int(ours.sum())
+            self.totals[unit]["total"] += int(total.sum())
+
+    def _documents(
+        self, batch: pa.RecordBatch, human: np.ndarray, chunk: np.ndarray, chunks: np.ndarray, epoch: np.ndarray, sizes: np.ndarray
+    ) -> None:
+        """Joins chunks, and holds each human document to its leaf."""
+        keys, column = batch.column("key").to_pylist(), batch.column("attestation")
+        attestations = column.to_pylist()
+        dates = batch.column("date").cast(pa.int64()).to_pylist()
+        text = batch.column("text")
+        offsets = np.frombuffer(text.buffers()[1], np.int32)[text.offset : text.offset + len(text) + 1].tolist()
+        data = memoryview(text.buffers()[2] or b"")
+        whole = ~human & (chunks == 1)
+        self.keys += [keys[i].encode() for i in np.flatnonzero(whole).tolist()]
+        if set(pc.unique(column).to_pylist()) - set(ATTESTATIONS):
+            raise Wrong(f"one of the rows from {self.found.rows} has an attestation that is none")
+        for i in np.flatnonzero(human).tolist():
+            key = keys[i]
+            leaf = self.leaves.get(key)
+            if leaf is None:
+                raise Wrong(f"row {self.found.rows + i} is tagged human and no leaf of the snapshot proves document {key}")
+            if leaf.attestation != attestations[i] or dates[i] != _microseconds(leaf.date):
+                raise Wrong(f"row {self.found.rows + i} shows another attestation or date than the proven leaf of document {key}")
+            if chunks[i] == 1:
+                self._proven(leaf, hashlib.sha256(data[offsets[i] : offsets[i + 1]]).hexdigest(), int(sizes[i]), int(epoch[i]))
+        for i in np.flatnonzero(chunks > 1).tolist():
+            made = (("human" if human[i] else "other"), attestations[i], int(chunks[i]))
+            self._chunk(keys[i], int(epoch[i]), int(chunk[i]), made, data[offsets[i] : offsets[i + 1]])
+
+    def _chunk(self, key: str, epoch: int, chunk: int, made: tuple[str, str, int], data: memoryview) -> None:
+        """The next chunk of a document of several."""
+        name = (key, epoch)
+        document = self.open.get(name)
+        if document is None:
+            document = self.open[name] = _Open(*made, size=0, hash=hashlib.sha256() if made[0] == "human" else None)
+        if (document.origin, document.attestation, document.chunks) != made or document.next != chunk:
+            raise Wrong(f"the chunks of document {key} are not all there in order: {chunk} comes where {document.next} is due")
+        document.next, document.size = chunk + 1, document.size + len(data)
+        if document.hash:
+            document.hash.update(data)
+        if document.next == document.chunks:
+            del self.open[name]
+            if document.hash:
+                self._proven(self.leaves[key], document.hash.hexdigest(), document.size, epoch)
+            else:
+                self.keys.append(key.encode())
+
+    def _proven(self, leaf: Leaf, digest: str, size: int, epoch: int) -> None:
+        """A whole human document: its text must be the leaf's, and its epochs must come one after the other."""
+        if (digest, size) != (leaf.text_sha256, leaf.text_bytes):
+            raise Wrong(f"the text of document {leaf.key} is not the one that the snapshot's leaf binds")
+        if self.passes[leaf.key] != epoch:
+            raise Wrong(f"document {leaf.key} stands in the shard as epoch {epoch} where {self.passes[leaf.key]} is due")
+        self.passes[leaf.key] += 1
+
+    def _count(self, batch: pa.RecordBatch, human: np.ndarray, lengths: dict[str, np.ndarray], chunk: np.ndarray) -> None:
+        measured = {"rows": np.ones(len(human), np.int64), "documents": (chunk == 0).astype(np.int64), "bytes": lengths["bytes"]}
+        measured |= {"tokens": lengths["tokens"]} if "tokens" in lengths else {}
+        self._group("origins", batch.column("origin"), measured, np.ones(len(human), bool))
+        self._group("attestations", batch.column("attestation"), measured, human)
+        of = self.leaves
+        witnesses = [
+            of[key].witness if ours else "" for key, ours in zip(batch.column("key").to_pylist(), human.tolist(), strict=True)
+        ]
+        self._group("witnesses", pa.array(witnesses, pa.string()), measured, human)
+
+    def _group(self, name: str, labels: pa.Array, measured: dict[str, np.ndarray], among: np.ndarray) -> None:
+        encoded = labels.dictionary_encode()
+        codes = encoded.indices.to_numpy()
+        for code, label in enumerate(encoded.dictionary.to_pylist()):
+            chosen = among & (codes == code)
+            if chosen.any():
+                self.counts[name].setdefault(label, Counter()).update({unit: int(v[chosen].sum()) for unit, v in measured.items()})
+
+    def end(self) -> Found:
+        """What the rows added up to, after the last one. Raises `Wrong` for documents that are not whole or stand twice."""
+        if self.open:
+            key, _ = min(self.open)
+            raise Wrong(f"document {key} ends before its last chunk")
+        if unused := self.leaves.keys() - self.passes.keys():
+            raise Wrong(f"{len(unused)} human documents that the proof lists are not in the shard, such as {min(unused)}")
+        found = self.found
+        found.keys = b"".join([*self.keys, *(key.encode() for key in self.passes)])
+        if len(found.keys) != 32 * (len(self.keys) + len(self.passes)):
+            raise Wrong("a key is not 32 characters long")
+        found.digests = b"".join(bytes.fromhex(leaf.text_sha256)[:16] for leaf in self.leaves.values())
+        for unit, totals in self.totals.items():
+            found.units[unit] = totals | {"minimum_surplus": self.least.get(unit, 0), "final_surplus": self.surplus[unit]}
+        origins = self.counts["origins"].values()
+        found.counts = {unit: sum(group[unit] for group in origins) for unit in self.measures}
+        for name, groups in self.counts.items():
+            found.counts[name] = {label: dict(group) for label, group in sorted(groups.items())}
+        return found
+
+
+def _microseconds(text: str) -> int | None:
+    return (moment(text) - EPOCH) // timedelta(microseconds=1) if text else None
+
+
+def repeated(names: Sequence[bytes], width: int) -> bytes | None:
+    """A name that stands twice among fixed-width names, or None. Takes `width` bytes of memory per name, twice."""
+    kind = np.dtype((np.void, width))
+    ordered = np.sort(np.frombuffer(b"".join(names), dtype=f"S{width}"))
+    twice = np.flatnonzero(ordered[1:] == ordered[:-1])
+    return ordered[twice[0] : twice[0] + 1].view(kind)[0].tobytes() if len(twice) else None
