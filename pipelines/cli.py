@@ -1,0 +1,215 @@
+"""The command line: `lowbackground VERB ...`. Imports nothing heavy before a verb needs it."""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from store.errors import LowbackgroundError, UsageError
+
+VERBS = {
+    "freeze": "freeze sources of before a cutoff into a snapshot that nobody can change unnoticed",
+    "curate": "extract, deduplicate and tag a crawl, against snapshots if any are given",
+    "query": "ask a run, a snapshot or a mix in SQL, or by the name of a stored query",
+    "mix": "write training shards that keep a floor of verified human text at every prefix",
+    "verify": "check a snapshot, a run or a mix from its own bytes",
+    "report": "write one HTML file that shows a run, a mix or a snapshot",
+}
+EPILOGUE = (
+    "Exit codes: 0 done (rejects are normal); 1 a check failed or the run is incomplete; 2 wrong usage or configuration; "
+    "3 consistent but not anchored (verify without --anchor). Any configuration key of the README is an option: "
+    "--minhash.permutations=256. Options of Beam go after `--`."
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a verb is to work: what is the same for all of them."""
+
+    workers: int = 1
+    beam_args: tuple[str, ...] = ()
+    dry_run: bool = False
+    quiet: bool = False
+    config: str | None = None
+    overrides: tuple[tuple[str, str], ...] = field(default=())
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all verbs."""
+    top = argparse.ArgumentParser(
+        prog="lowbackground", description="Low-background text: freeze it, prove it, mix it.", epilog=EPILOGUE, allow_abbrev=False
+    )
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    made = {
+        name: verbs.add_parser(name, help=text, description=text.capitalize() + ".", epilog=EPILOGUE, allow_abbrev=False)
+        for name, text in VERBS.items()
+    }
+    for name in ("freeze", "curate", "mix"):
+        made[name].add_argument("--config", metavar="FILE.yaml", help="settings by section; dotted options go over them")
+        made[name].add_argument(
+            "--dry-run", action="store_true", help="print the resolved settings, the input files and what would be written"
+        )
+        made[name].add_argument(
+            "--workers", type=_positive, default=1, metavar="N", help="operating-system processes to use (default 1: this one)"
+        )
+    for verb in made.values():
+        verb.add_argument("--json", action="store_true", help="the closing summary as one JSON object on standard output")
+        verb.add_argument("--quiet", action="store_true", help="no progress on standard error")
+    _freeze_and_curate(made)
+    _others(made)
+    return top
+
+
+def _freeze_and_curate(made: dict[str, argparse.ArgumentParser]) -> None:
+    source = "file, folder, glob or fsspec URL of WARC, WET, Parquet or JSONL"
+    made["freeze"].add_argument("source", nargs="+", metavar="SOURCE", help=source)
+    made["freeze"].add_argument("--into", required=True, metavar="SNAPSHOT", help="folder of the snapshot")
+    made["freeze"].add_argument(
+        "--cutoff", required=True, metavar="DATE", help="captures must end before it (UTC; usually 2022-01-01)"
+    )
+    made["freeze"].add_argument(
+        "--declare", metavar="TEXT", help="who says, and why, that rows without a capture time are older than the cutoff"
+    )
+    made["curate"].add_argument("source", nargs="+", metavar="SOURCE", help=source)
+    made["curate"].add_argument("--into", required=True, metavar="RUN", help="folder of the run")
+    made["curate"].add_argument(
+        "--against",
+        action="append",
+        default=[],
+        metavar="SNAPSHOT",
+        help="snapshot to match; may repeat; SNAPSHOT@ID names a version",
+    )
+
+
+def _others(made: dict[str, argparse.ArgumentParser]) -> None:
+    made["query"].add_argument("target", metavar="RUN", help="folder of a run, snapshot or mix")
+    made["query"].add_argument("sql", metavar="SQL|NAME", help="a statement, or the name of a stored query")
+    made["query"].add_argument(
+        "--format", choices=("table", "csv", "json", "parquet"), default="table", help="how the answer is written (default table)"
+    )
+    made["query"].add_argument("--out", metavar="FILE", help="write there and not to standard output")
+    made["mix"].add_argument("run", nargs="+", metavar="RUN", help="runs that the other side comes from")
+    made["mix"].add_argument("--snapshot", required=True, metavar="SNAPSHOT", help="snapshot that the human side comes from")
+    made["mix"].add_argument("--into", required=True, metavar="MIX", help="folder of the mix")
+    made["mix"].add_argument(
+        "--floor", metavar="SHARE", help="least share of verified human units at every prefix, such as 0.5 or 1/3"
+    )
+    made["mix"].add_argument(
+        "--min-attestation", metavar="LEVEL", help="weakest attestation that counts as human (default corroborated)"
+    )
+    made["verify"].add_argument("target", metavar="SNAPSHOT|RUN|MIX", help="folder to check")
+    made["verify"].add_argument(
+        "--anchor", metavar="SNAPSHOT-ID", help="the snapshot id that you trust, from elsewhere than this folder"
+    )
+    made["report"].add_argument("target", metavar="RUN|MIX|SNAPSHOT", help="folder to show")
+    made["report"].add_argument("--out", metavar="FILE.html", help="where to write (default TARGET.html beside the folder)")
+    made["report"].add_argument("--mix", metavar="MIX", help="a mix of this run, whose shards end the funnel")
+    made["report"].add_argument(
+        "--anchor", metavar="SNAPSHOT-ID", help="the snapshot id that you trust: the report then says whether it verified"
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} workers cannot work; give 1 or more")
+    return number
+
+
+def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, Job]:
+    """The verb's arguments and how to work. Exits with 2 as argparse does; raises `UsageError` for unknown options."""
+    ours, beam = list(argv), []
+    if "--" in ours:
+        cut = ours.index("--")
+        ours, beam = ours[:cut], ours[cut + 1 :]
+    arguments, rest = parser().parse_known_args(ours)
+    overrides = _dotted(rest, arguments.verb)
+    job = Job(
+        workers=getattr(arguments, "workers", 1),
+        beam_args=tuple(beam),
+        dry_run=getattr(arguments, "dry_run", False),
+        quiet=arguments.quiet,
+        config=getattr(arguments, "config", None),
+        overrides=tuple(overrides),
+    )
+    return arguments, job
+
+
+def _dotted(rest: list[str], verb: str) -> list[tuple[str, str]]:
+    """`--a.b=c` and `--a.b c` as pairs; anything else is unknown."""
+    pairs, waiting = [], list(rest)
+    while waiting:
+        option, equals, value = waiting.pop(0).partition("=")
+        if not option.startswith("--") or "." not in option:
+            raise UsageError(
+                f"{option!r} is no option of {verb}. See `lowbackground {verb} --help`; options of Beam go after `--`."
+            )
+        if not equals:
+            if not waiting:
+                raise UsageError(f"{option} needs a value, as in {option}=VALUE.")
+            value = waiting.pop(0)
+        pairs.append((option[2:], value))
+    return pairs
+
+
+def run(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:
+    """Runs one verb; returns its closing summary, with its exit code under `exit_code` where that is not 0."""
+    if arguments.verb == "freeze":
+        from pipelines import freeze
+
+        return freeze.run(arguments.source, arguments.into, arguments.cutoff, arguments.declare, job)
+    if arguments.verb == "curate":
+        from pipelines import curate
+
+        return curate.run(arguments.source, arguments.into, arguments.against, job)
+    if arguments.verb == "mix":
+        from pipelines import mix
+
+        return mix.run(arguments.run, arguments.snapshot, arguments.into, arguments.floor, arguments.min_attestation, job)
+    if arguments.verb == "verify":
+        from pipelines import verify
+
+        return verify.run(arguments.target, arguments.anchor, quiet=arguments.quiet)
+    if arguments.verb == "query":
+        from pipelines import query
+
+        if arguments.json and not arguments.out:
+            return query.answer(arguments.target, arguments.sql)
+        return query.run(arguments.target, arguments.sql, arguments.format, arguments.out)
+    from pipelines import report, verify
+
+    verification = verify.run(arguments.target, arguments.anchor, quiet=True) if arguments.anchor else None
+    return report.run(arguments.target, arguments.out, arguments.mix, verification)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of the command `lowbackground`; returns the exit code."""
+    logging.basicConfig(level=logging.ERROR)  # Beam warns of optional packages that it does not need here
+    try:
+        arguments, job = parse(sys.argv[1:] if argv is None else argv)
+        summary = run(arguments, job)
+    except LowbackgroundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        if numbers := getattr(error, "summary", None):
+            print(json.dumps(numbers, ensure_ascii=False))
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("error: interrupted; the same command goes on where it ended.", file=sys.stderr)
+        return 130
+    if arguments.json:
+        print(json.dumps(summary, ensure_ascii=False))
+    else:
+        from pipelines.summary import show
+
+        show(arguments.verb, summary)
+    return int(summary.get("exit_code", 0))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

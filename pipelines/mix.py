@@ -1,0 +1,216 @@
+"""`mix`: shards in which at least the set share is verified human, whatever prefix or shard a trainer reads."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pipelines import mixcard, target
+from pipelines.mixing import Scatter, WriteShard
+from pipelines.planning import Planned, plan
+from pipelines.progress import Progress
+from pipelines.runner import Runner, check_beam_args, promote
+from pipelines.stage import Stage
+from provenance import floor as floors
+from provenance.floor import Mix
+from provenance.identity import digest, sha256_hex
+from store import files, manifest, shards
+from store.errors import LowbackgroundError, UsageError
+from store.manifest import Opened
+
+if TYPE_CHECKING:
+    from pipelines.cli import Job
+
+__all__ = ["Mix", "Scatter", "WriteShard", "plan", "run"]
+TOKENIZER = "proof/tokenizer.bin"
+SNAPSHOT = "proof/snapshot.manifest"
+"""Copies that travel with the mix, under names that no loader of data picks up."""
+
+
+def run(
+    runs: Sequence[str], snapshot: str, into: str, floor: str | None, min_attestation: str | None, job: "Job"
+) -> dict[str, Any]:
+    """Runs the verb; returns the closing summary.
+
+    Raises `UsageError` for a run that was not curated against the snapshot, `CheckFailed` where the human side does not
+    suffice, `Incomplete` where the run did not finish.
+    """
+    from pipelines import config
+
+    given = [("mix.floor", floor), ("mix.min_attestation", min_attestation)]
+    overrides = [*job.overrides, *((name, value) for name, value in given if value is not None)]
+    mix: Any = config.resolve("mix", job.config, overrides)["mix"]
+    check_beam_args(job.beam_args, job.workers)
+    shards.named(mix.format)
+    frozen, crawled = open_sources(snapshot, runs)
+    plain, tokenizer = settings(mix)
+    name = digest([plain, frozen.id, [run.id for run in crawled]])
+    if job.dry_run:
+        return _dry_run(mix, plain, frozen, crawled, into)
+    if opened := target.claim(into, "mix", name):
+        return summary(into, opened)
+    progress = Progress(quiet=job.quiet)
+    try:
+        planned = plan(mix, frozen, crawled, target.work(into))
+    except LowbackgroundError:
+        target.release(into)
+        raise
+    with Runner(job.workers, job.beam_args, progress) as runner:
+        opened = write(into, mix, plain, planned, frozen, crawled, tokenizer, runner, name)
+    target.close(into, {"verb": "mix", "id": opened.id}, progress)
+    return summary(into, opened)
+
+
+def open_sources(snapshot: str, runs: Sequence[str]) -> tuple[Opened, list[Opened]]:
+    """The snapshot and the runs. Raises `UsageError` for a run that was not curated against this snapshot."""
+    frozen, crawled = manifest.open_snapshot(snapshot), [manifest.open_run(url) for url in runs]
+    for run in crawled:
+        against = [known["id"] for known in run.manifest["snapshots"]]
+        if frozen.id not in against:
+            raise UsageError(
+                f"run {run.url} was curated against {', '.join(against) or 'no snapshot'} and the mix is to rest on {frozen.id}; copies of its "
+                f"human documents could stand in the mix as others. Run curate with --against {frozen.url}, or name the snapshot it was curated against."
+            )
+    return frozen, crawled
+
+
+def settings(mix: Mix) -> tuple[dict[str, Any], bytes | None]:
+    """The configuration as it stands in the manifest, with the tokenizer by its digest, and that file's bytes."""
+    plain = msgspec.to_builtins(mix) | {"units": list(mix.units), "floor": str(floors.fraction(mix.floor))}
+    plain["ceilings"] = {origin: str(share) for origin, share in mix.ceilings.shares().items()}
+    if mix.tokenizer is None:
+        return plain, None
+    try:
+        data = files.read_bytes(mix.tokenizer)
+    except OSError as error:
+        raise UsageError(
+            f"tokenizer {mix.tokenizer} cannot be read ({error}); tokens could not be counted. Name a tokenizer.json."
+        ) from error
+    return plain | {"tokenizer": sha256_hex(data)}, data
+
+
+def _dry_run(mix: Mix, plain: dict[str, Any], frozen: Opened, crawled: list[Opened], into: str) -> dict[str, Any]:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as scratch:
+        planned = plan(mix, frozen, crawled, scratch, dry_run=True)
+    return {
+        "dry_run": True,
+        "config": {"mix": plain},
+        "snapshot": frozen.id,
+        "inputs": [frozen.url, *(run.url for run in crawled)],
+        "shards": planned.shards,
+        "realised": planned.realised,
+        **planned.stated,
+        "writes": [files.join(into, name) for name in ("data/", "proof/", "README.md", "manifest.json")],
+    }
+
+
+def write(
+    into: str,
+    mix: Mix,
+    plain: dict[str, Any],
+    planned: Planned,
+    frozen: Opened,
+    crawled: list[Opened],
+    tokenizer: bytes | None,
+    runner: Any,
+    job: str,
+) -> Opened:
+    """Writes what was planned: scatters texts by shard where there are several, then writes each shard and its proof."""
+    work = target.work(into)
+    copies = [(SNAPSHOT, files.read_bytes(files.join(frozen.url, manifest.MANIFESTS, f"{frozen.id}.json")))]
+    if tokenizer is not None:
+        copies.append((TOKENIZER, tokenizer))
+    for path, data in copies:
+        files.write_bytes(files.join(work, path), data)
+    texts = None
+    if planned.shards > 1:
+        scatter = Stage(
+            "scatter", "pipelines.mixing:Scatter", work, {"plan": planned.folder, "parts": planned.urls}, tuple(planned.parts_jobs)
+        )
+        runner.run(scatter)
+        texts = scatter.folder
+    context = {
+        "mix": plain | {"tokenizer": mix.tokenizer},
+        "shards": planned.shards,
+        "plan": planned.folder,
+        "parts": planned.urls,
+        "numbers": planned.numbers,
+        "texts": texts,
+        "tokenizer": files.join(work, TOKENIZER) if tokenizer is not None else None,
+    }
+    stage = Stage("shards", "pipelines.mixing:WriteShard", work, context, tuple(planned.shard_jobs))
+    receipts = runner.run(stage)
+    entries = promote(into, receipts, stage.folder)
+    for path, data in copies:
+        entries.append(_copy(into, path, data))
+    return _finish(into, mix, plain, planned, frozen, crawled, entries, list(receipts.values()), job)
+
+
+def _copy(into: str, path: str, data: bytes) -> dict[str, Any]:
+    with files.create(files.join(into, path)) as sink:
+        sink.write(data)
+    return {"path": path, "sha256": sink.sha256, "size": sink.size, "rows": None}
+
+
+def _finish(
+    into: str,
+    mix: Mix,
+    plain: dict[str, Any],
+    planned: Planned,
+    frozen: Opened,
+    crawled: list[Opened],
+    entries: list[dict[str, Any]],
+    receipts: list[dict[str, Any]],
+    job: str,
+) -> Opened:
+    """Writes the card and, last, the manifest, both from the receipts."""
+    written = [receipt["shard"] for receipt in receipts]
+    body = {
+        "kind": "mix",
+        "job": job,
+        "config": {"mix": plain},
+        "config_digest": digest({"mix": plain}),
+        "floor": plain["floor"],
+        "units": plain["units"],
+        "snapshot": {"id": frozen.id, "cutoff": frozen.manifest["cutoff"]},
+        "runs": [run.id for run in crawled],
+        "requested": {
+            name: plain[name] for name in ("floor", "units", "budget", "shortfall", "max_epochs", "min_attestation", "ceilings")
+        },
+        "realised": {
+            unit: {side: sum(s["units"][unit][side] for s in written) for side in ("human", "total")} for unit in plain["units"]
+        },
+        "shards": written,
+        "counts": merged([receipt["counts"] for receipt in receipts]),
+        "stated": planned.stated,
+    }
+    entries = [*entries, _copy(into, "README.md", mixcard.card(body, mix.format).encode())]
+    return manifest.write(into, body | {"files": manifest.sorted_files(entries)})
+
+
+def merged(counts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Sums nested counts; a name that one of them lacks counts 0 there."""
+    found: dict[str, Any] = {}
+    for one in counts:
+        for name, value in one.items():
+            found[name] = merged([found.get(name, {}), value]) if isinstance(value, dict) else found.get(name, 0) + value
+    return dict(sorted(found.items()))
+
+
+def summary(into: str, opened: Opened) -> dict[str, Any]:
+    """The closing summary of a mix, from its manifest."""
+    body = opened.manifest
+    return {
+        "mix": into,
+        "id": opened.id,
+        "snapshot": body["snapshot"]["id"],
+        "floor": body["floor"],
+        "requested": body["requested"],
+        "realised": body["realised"],
+        "shards": len(body["shards"]),
+        "counts": body["counts"],
+        **body["stated"],
+        "line": mixcard.headline(body),
+    }

@@ -1,0 +1,126 @@
+"""The dataset card of a mix, generated from its manifest: what is promised, what is realised, what holds in which order."""
+
+from fractions import Fraction
+from typing import Any
+
+from store import shards
+
+TEMPLATE = """---
+license: other
+license_name: unspecified
+configs:
+- config_name: default
+  data_files:
+  - split: train
+    path: data/train-*{suffix}
+---
+
+# A mix with a floor of verified human text
+
+{headline}
+
+| unit | human | total | human share | floor |
+|---|---|---|---|---|
+{units}
+
+| origin | documents | rows | bytes |
+|---|---|---|---|
+{origins}
+
+The human side, by who says its date and how well:
+
+| witness | documents | bytes |
+|---|---|---|
+{witnesses}
+
+| attestation | documents | bytes |
+|---|---|---|
+{attestations}
+
+## What is proven, and what is not
+
+Every row tagged `human` is a document of snapshot `{snapshot}`, unchanged since it was frozen, eligible there, attested
+`{level}` or better, and {dated} before {cutoff}. `lowbackground verify MIX --anchor {snapshot}` checks this from the
+shards' own bytes and the proofs in `proof/`. It says who dates the text; it does not say that a human wrote it. The tags
+of all other rows are estimates. A floor of frozen text is a floor of old knowledge.
+
+## What holds in which reading order
+
+| order | floor |
+|---|---|
+| any prefix of any shard, row by row | holds exactly, in each unit above |
+| any interleaving of shard prefixes (one reader per shard, rows in order) | holds exactly: surpluses add up |
+| every n-th row of a shard | does not hold row by row |
+| a shuffle buffer of S rows | may fall short by what S rows weigh; the total is unchanged |
+| a global shuffle | holds for the whole, and on average for a part |
+
+A document longer than {chunk_bytes:,} bytes stands in several rows (`chunk` of `chunks`), in order and in one shard; rows of
+other documents may stand between them. {repeats}
+
+## Beside the mix
+
+{alternative}
+"""
+
+
+def card(body: dict[str, Any], format_name: str) -> str:
+    """The card's text, from the manifest without its list of files."""
+    counts, mix = body["counts"], body["config"]["mix"]
+    return TEMPLATE.format(
+        suffix=shards.named(format_name).SUFFIX,
+        headline=headline(body),
+        units="\n".join(
+            f"| {unit} | {made['human']:,} | {made['total']:,} | {share(made['human'], made['total'])} | {body['floor']} |"
+            for unit, made in body["realised"].items()
+        ),
+        origins=_table(counts["origins"], ("documents", "rows", "bytes")),
+        witnesses=_table(counts["witnesses"], ("documents", "bytes")),
+        attestations=_table(counts["attestations"], ("documents", "bytes")),
+        snapshot=body["snapshot"]["id"],
+        level=mix["min_attestation"],
+        dated="captured, or declared to have been written," if "declared" in counts["attestations"] else "captured",
+        cutoff=body["snapshot"]["cutoff"],
+        chunk_bytes=mix["chunk_bytes"],
+        repeats=_repeats(body),
+        alternative=_alternative(body),
+    )
+
+
+def _table(groups: dict[str, dict[str, int]], columns: tuple[str, ...]) -> str:
+    lines = [f"| {_cell(name)} | {' | '.join(f'{counts[column]:,}' for column in columns)} |" for name, counts in groups.items()]
+    return "\n".join(lines or [f"| none |{' 0 |' * len(columns)}"])
+
+
+def _cell(text: str) -> str:
+    """A name as it may stand in a Markdown table."""
+    return " ".join(text.replace("|", "\\|").replace("<", "&lt;").split()) or "(none)"
+
+
+def share(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.2f} %" if whole else "none"
+
+
+def headline(body: dict[str, Any]) -> str:
+    """One sentence: floor and realised share in each unit."""
+    floor = float(Fraction(body["floor"]))
+    made = ", ".join(f"{share(of['human'], of['total'])} of {of['total']:,} {unit}" for unit, of in body["realised"].items())
+    shards_ = len(body["shards"])
+    return f"Human: {made}, in {shards_} shard{'s' * (shards_ != 1)}; at least {100 * floor:g} % of every prefix of every shard."
+
+
+def _repeats(body: dict[str, Any]) -> str:
+    epochs = body["stated"]["human_epochs"]
+    if epochs <= 1:
+        return "No document is repeated."
+    return (
+        f"Human documents are repeated, {epochs:g} times on average, each in one shard and a whole pass over its human side apart; "
+        f"by the data-constrained law they are worth {body['stated']['human_effective']:,} {body['units'][0]} of text read once."
+    )
+
+
+def _alternative(body: dict[str, Any]) -> str:
+    other = body["stated"]["alternative"]
+    return (
+        f"The alternative without any other text is {other['what']}: {other['unique']:,} {other['unit']} read {other['epochs']:g} times are "
+        f"{other['total']:,} {other['unit']}, worth {other['effective']:,} read once ({other['law']})."
+    )

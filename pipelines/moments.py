@@ -1,0 +1,14 @@
+"""Instants as manifests and leaves write them: ISO 8601 in UTC with microseconds and `Z`."""
+
+from datetime import UTC, datetime
+
+
+def instant(text: str) -> datetime:
+    """The instant that ISO 8601 text names; a date is its first instant, and what names no zone is UTC. Raises `ValueError`."""
+    moment = datetime.fromisoformat(text.strip())
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def text(moment: datetime | None) -> str:
+    """The one spelling of an instant; empty for None."""
+    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f").rjust(26, "0") + "Z"

@@ -1,0 +1,345 @@
+"""The page of a mix: whether the floor holds at every row, recomputed from the shards, and what the human side is made of."""
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from pipelines.reporting import page, svg
+from pipelines.reporting.markup import (
+    LEVEL_WORDS,
+    ORIGIN_LABELS,
+    Child,
+    Markup,
+    count,
+    element,
+    join,
+    percent,
+    plural,
+    rests_on,
+    share,
+    size,
+    table,
+)
+from pipelines.reporting.page import ORIGIN_SERIES, figure, nothing, notice, rows, section
+from provenance.schema import ORIGINS
+from store.catalog import flatten, named_queries
+from store.manifest import Opened
+
+if TYPE_CHECKING:
+    import duckdb
+
+    Con = duckdb.DuckDBPyConnection
+
+SHOWN = 4
+"""Shards whose course is drawn; every shard is in the table."""
+
+POINTS = 240
+"""Steps of a curve. Each is the row with the least human share among its neighbours, so that no dip is smoothed away."""
+
+RUNNING = """
+CREATE TEMP TABLE running AS
+SELECT shard, row, sum(CASE WHEN origin = 'human' THEN bytes ELSE 0 END) OVER prefix AS human, sum(bytes) OVER prefix AS total
+FROM (SELECT shard, row, origin, strlen(text)::HUGEINT AS bytes FROM shards)
+WINDOW prefix AS (PARTITION BY shard ORDER BY row)
+"""
+SHARDS = """
+SELECT shard, count(*) AS rows, max(total)::BIGINT AS bytes, max(human)::BIGINT AS human_bytes, min({surplus}) AS least,
+       arg_min(row, ({surplus}, row)) AS at_row, count(*) FILTER (WHERE {surplus} < 0) AS below,
+       arg_min({surplus}, -row) AS last
+FROM running GROUP BY shard ORDER BY shard
+"""
+CURVE = """
+SELECT arg_min(human, (human / total, row))::BIGINT AS human, arg_min(total, (human / total, row))::BIGINT AS total
+FROM running WHERE shard = ? AND total > 0 GROUP BY row * {points} // (SELECT count(*) FROM running WHERE shard = ?) ORDER BY total
+"""
+
+
+def floor_of(opened: Opened) -> Fraction | None:
+    """The floor that the mix promises, exactly; None where its manifest does not state one."""
+    values = {key: value for key, value in flatten(opened.manifest) if key.rsplit(".", 1)[-1] == "floor"}
+    for key in sorted(values, key=lambda key: (key.count("."), key)):
+        try:
+            return Fraction(values[key])
+        except (ValueError, ZeroDivisionError):
+            continue
+    return None
+
+
+def promised_units(opened: Opened) -> list[str]:
+    """Units in which the floor is promised."""
+    manifest, config = opened.manifest, opened.manifest.get("config") or {}
+    found = manifest.get("units") or (config.get("mix") or config).get("units") or ["bytes"]
+    return [str(unit) for unit in found]
+
+
+def render(opened: Opened, con: "Con", name: str, verification: dict[str, Any] | None) -> bytes:
+    """The page as bytes. `verification` is the summary of `verify`, or None where it did not run."""
+    con.execute(RUNNING)
+    floor = floor_of(opened)
+    failed = verification is not None and verification.get("exit_code") not in (0, 3)
+    parts = rows(con, SHARDS.format(surplus=_surplus(floor or Fraction(0))))
+    made = rows(con, named_queries()["mix_by_origin"].sql)
+    total, human = sum(row["bytes"] for row in made), sum(row["bytes"] for row in made if row["origin"] == "human")
+    documents = con.execute("SELECT count(DISTINCT key) FROM shards").fetchall()[0][0]
+    lowest = min(((part["least"], part["shard"]) for part in parts), default=None)
+    figures = [
+        (count(documents), "documents"),
+        (size(total), "of text, repeats included"),
+        (percent(human, total), "of the bytes are human"),
+        (svg.floor_text(floor) if floor is not None else "–", "promised at every prefix"),
+        (_least(lowest[0], floor) if lowest and floor is not None else "–", "least surplus over the floor"),
+    ]
+    body = [
+        _status(verification, opened),
+        floors(con, parts, floor, promised_units(opened)),
+        composition(made),
+        supply(opened, con),
+        by_year(con),
+        epochs(con),
+        promised(opened),
+        page.settings(con),
+    ]
+    return page.page(name, "mix", f"mix {opened.id}", _answers(opened, made, documents, len(parts), floor, failed), figures, body)
+
+
+def _surplus(floor: Fraction) -> str:
+    """Integer surplus over the floor, in 1/denominator of a byte: q human - p total."""
+    return f"({floor.denominator}::HUGEINT * human - {floor.numerator}::HUGEINT * total)"
+
+
+def _least(surplus: int, floor: Fraction) -> str:
+    return ("−" if surplus < 0 else "") + size(abs(surplus) // floor.denominator)
+
+
+def snapshots_of(opened: Opened) -> list[tuple[str, str]]:
+    """(id, cutoff) of each snapshot that the human side is drawn from, as the manifest states them."""
+    stated = opened.manifest.get("snapshots") or opened.manifest.get("snapshot") or []
+    listed = stated if isinstance(stated, list) else [stated]
+    cutoff = str(opened.manifest.get("cutoff", ""))
+    return [
+        (entry["id"], str(entry.get("cutoff", cutoff))[:10]) if isinstance(entry, dict) else (str(entry), cutoff[:10])
+        for entry in listed
+    ]
+
+
+def _answers(
+    opened: Opened, made: list[dict[str, Any]], documents: int, shards: int, floor: Fraction | None, failed: bool
+) -> list[tuple[str, Child]]:
+    total = sum(row["bytes"] for row in made)
+    levels: dict[str, int] = {}
+    for row in made:
+        if row["origin"] == "human":
+            levels[row["attestation"]] = levels.get(row["attestation"], 0) + row["bytes"]
+    human = sum(levels.values())
+    drawn = snapshots_of(opened)
+    since = ", ".join(sorted({cutoff for _, cutoff in drawn if cutoff})) or "the snapshot’s cutoff"
+    names = " and ".join(identity[:12] for identity, _ in drawn) or "a snapshot that its manifest does not name"
+    words = ", and by ".join(LEVEL_WORDS.get(level, level) for level in sorted(levels)) or "nobody"
+    what = f"A training mix: {plural(documents, 'document')} in {plural(shards, 'shard')}, {size(total)} of text. Its human side is drawn from snapshot {names}."
+    verified = (
+        f"{percent(human, total)} of the bytes ({size(human)} of {size(total)}): unchanged since before {since}; dated by {words}."
+    )
+    if not human:
+        verified = "Nothing: no row of the shards is human."
+    elif failed:
+        verified = (
+            f"Nothing, until verify passes. The shards’ own tags claim {percent(human, total)} of the bytes; a tag proves nothing."
+        )
+    if human and not failed and floor is not None:
+        verified += f" At least {svg.floor_text(floor)} is promised at every row of every shard."
+    return [
+        ("What is this?", what),
+        ("How much is verified human?", verified),
+        ("What rests on whose word?", rests_on(levels, "bytes")),
+    ]
+
+
+def _status(verification: dict[str, Any] | None, opened: Opened) -> Markup:
+    """What `verify` said, or that it was not asked."""
+    drawn = ", ".join(identity for identity, _ in snapshots_of(opened)) or "not stated"
+    anchor = join("Snapshot id to compare with the one that you trust: ", element("code", drawn))
+    if verification is None:
+        return notice(
+            "",
+            element("strong", "Not verified here."),
+            "The files and the inclusion proofs were not checked for this page: run lowbackground verify.",
+            anchor,
+        )
+    wrong = [name for part in ("wrong", "missing", "extra") for name in verification.get(part) or []]
+    said = str(verification.get("line") or verification.get("error") or "")
+    if verification.get("exit_code") not in (0, 3):
+        listed = (
+            f"{plural(len(wrong), 'file')} wrong, missing or not listed: {', '.join(wrong[:8])}{' …' if len(wrong) > 8 else ''}"
+            if wrong
+            else ""
+        )
+        return notice("bad", element("strong", "FAILED. Do not train on this."), listed or said, anchor)
+    if verification.get("exit_code") == 3:
+        more = "The shards, their proofs and the manifest agree with each other; whether they rest on a snapshot that you trust, only its id can say."
+        return notice("", element("strong", "CONSISTENT, NOT ANCHORED."), said or None, more, anchor)
+    return notice("good", element("strong", "VERIFIED against the given snapshot id."), said or None, anchor)
+
+
+def floors(con: "Con", parts: list[dict[str, Any]], floor: Fraction | None, units: list[str]) -> Markup:
+    """The course of the human share in the first shards, and the least surplus of every shard."""
+    lead = "The human share of all bytes up to each row. A shard stands alone: whatever prefix of whatever shard is read, the curve must not pass below the line."
+    if not parts:
+        return section("The floor along a shard", lead, nothing("The mix has no rows."))
+    if floor is None:
+        return section("The floor along a shard", lead, nothing("The manifest states no floor."))
+    unit = "" if "bytes" in units else f" The floor is promised in {' and '.join(units)}, not in bytes; by bytes it may dip."
+    below = [part for part in parts if part["below"]]
+    verdict = notice(
+        "good",
+        f"Recomputed for this page from the shards’ own text, in integers: the floor of {svg.floor_text(floor)} holds by bytes at every row of {plural(len(parts), 'shard')}.",
+    )
+    if below:
+        first = below[0]
+        rows_below = sum(part["below"] for part in below)
+        where = f"by bytes, {plural(rows_below, 'row')} in {plural(len(below), 'shard')} end below {svg.floor_text(floor)}; the lowest of shard {first['shard']} is row {first['at_row']}."
+        verdict = notice(
+            "bad" if not unit else "",
+            element("strong", "The floor does not hold: " if not unit else "Below the line: "),
+            where + unit,
+        )
+    drawn = []
+    for part in parts[:SHOWN]:
+        points = con.execute(CURVE.format(points=POINTS), [part["shard"], part["shard"]]).fetchall()
+        title = f"Shard {part['shard']}"
+        alone = len(parts) == 1
+        chart = svg.along(
+            f"{title}: human share at every prefix", lead, points, floor, *((svg.WIDTH, 200) if alone else (372, 190))
+        )
+        drawn.append(element("div", element("p", f"{title} · {count(part['rows'])} rows"), chart))
+    head = ["shard", "rows", "bytes", "human bytes", "human share", "least surplus", "at row", "surplus at the end"]
+    numbers = [
+        [
+            part["shard"],
+            part["rows"],
+            part["bytes"],
+            part["human_bytes"],
+            percent(part["human_bytes"], part["bytes"]),
+            _least(part["least"], floor),
+            part["at_row"],
+            _least(part["last"], floor),
+        ]
+        for part in parts
+    ]
+    say = "Each step of a curve is the lowest share among its rows, so no dip is smoothed away. The scale leaves out the first rows, where a few human texts are all there is."
+    picture = element(
+        "figure",
+        element(
+            "figcaption",
+            f"Human share at every prefix of {'the shard' if len(parts) == 1 else f'the first {min(SHOWN, len(parts))} shards'}",
+        ),
+        element("p", say, class_="say"),
+        element("div", drawn, class_="pair" if len(parts) > 1 else "chart"),
+        element("details", element("summary", "Numbers of every shard"), table(head, numbers)),
+    )
+    return section("The floor along a shard", lead, verdict, picture)
+
+
+def composition(made: list[dict[str, Any]]) -> Markup:
+    lead = "What the shards hold, by origin. Repeats count each time."
+    if not made:
+        return section("What it is made of", lead, nothing("The mix has no rows."))
+    total = sum(row["bytes"] for row in made)
+    of = {origin: sum(row["bytes"] for row in made if row["origin"] == origin) for origin in ORIGINS}
+    drawn = [
+        (ORIGIN_LABELS[origin], [of[origin] if origin == other else 0 for other in ORIGINS]) for origin in ORIGINS if of[origin]
+    ]
+    notes = [f"{size(sum(values))}  ({percent(sum(values), total)})" for _, values in drawn]
+    chart = svg.bars("Bytes by origin", lead, drawn, ORIGIN_SERIES, notes)
+    numbers = [
+        [row["origin"], row["attestation"], row["rows"], row["documents"], row["bytes"], percent(row["bytes"], total)]
+        for row in made
+    ]
+    head = ["origin", "attestation", "rows", "documents", "bytes", "share"]
+    return section("What it is made of", lead, figure("Text by origin", "UTF-8 bytes", chart, [], head, numbers))
+
+
+def supply(opened: Opened, con: "Con") -> Markup | None:
+    """From the documents that were there to those in the shards, where the manifest states what was there."""
+    stated = opened.manifest.get("stated") or {}
+    frozen, crawled = stated.get("supply"), stated.get("crawled")
+    if frozen is None or crawled is None:
+        return None
+    held = dict(con.execute("SELECT origin, count(DISTINCT key) FROM shards GROUP BY origin ORDER BY origin").fetchall())
+    drawn = [
+        ("frozen, may count as human", [sum(level["documents"] for level in frozen.values()), 0, 0, 0]),
+        ("kept in the runs", [crawled.get(origin, {}).get("documents", 0) for origin in ORIGINS]),
+        ("in the shards", [held.get(origin, 0) for origin in ORIGINS]),
+    ]
+    lead = "What the snapshot and the runs offer, at any attestation, and what the floor, the ceilings and the budget let in. The rest is left over, and not lost."
+    chart = svg.bars("Documents offered and taken", lead, drawn, ORIGIN_SERIES)
+    numbers = [[label, sum(values), *values] for label, values in drawn]
+    head = ["", "all", *(ORIGIN_LABELS[origin] for origin in ORIGINS)]
+    other = stated.get("alternative") or {}
+    instead = None
+    if {"what", "unique", "unit", "total", "effective"} <= set(other):
+        instead = notice(
+            "",
+            f"The alternative without any other text: {other['what']}. {count(other['unique'])} {other['unit']} become {count(other['total'])}, "
+            f"worth {count(other['effective'])} read once.",
+        )
+    return section(
+        "From the runs to the shards",
+        lead,
+        figure("Documents", "Repeats counted once", chart, ORIGIN_SERIES, head, numbers),
+        instead,
+    )
+
+
+def by_year(con: "Con") -> Markup:
+    found = rows(con, named_queries()["mix_by_year"].sql)
+    undated = sum(row["documents"] for row in found if row["year"] == "no date")
+    dated = {row["year"]: row for row in found if row["year"] != "no date"}
+    lead = "When the human side was captured; repeats are counted once."
+    if undated:
+        lead += f" {plural(undated, 'document')} without a capture time stand on a declaration and are not shown."
+    if not dated:
+        return section("The human side by year", lead, nothing("No human document has a capture time."))
+    labels = [str(year) for year in range(int(min(dated)), int(max(dated)) + 1)]
+    stacks = [[dated[label]["documents"]] if label in dated else [0] for label in labels]
+    chart = svg.columns("Human documents by year", lead, labels, stacks, [ORIGIN_SERIES[0]])
+    numbers = [[label, dated[label]["documents"], dated[label]["bytes"]] if label in dated else [label, 0, 0] for label in labels]
+    return section(
+        "The human side by year",
+        lead,
+        figure("Documents", "By year of capture", chart, [ORIGIN_SERIES[0]], ["year", "documents", "bytes"], numbers),
+    )
+
+
+def epochs(con: "Con") -> Markup:
+    """How often human documents stand in the mix."""
+    found = con.execute(
+        "SELECT times, count(*), sum(bytes)::BIGINT FROM (SELECT key, count(DISTINCT epoch) AS times, sum(strlen(text)) AS bytes FROM shards "
+        "WHERE origin = 'human' GROUP BY key) GROUP BY times ORDER BY times"
+    ).fetchall()
+    lead = "Human text may be repeated; four passes are worth about 3.7 times one, and more are worth less and less."
+    if not found:
+        return section("Repetition", lead, nothing("There are no human documents."))
+    documents = sum(number for _, number, _ in found)
+    drawn = [(f"{times}×" if times > 1 else "once", [number]) for times, number, _ in found]
+    chart = svg.bars("Human documents by number of passes", lead, drawn, [ORIGIN_SERIES[0]])
+    again = sum(number for times, number, _ in found if times > 1)
+    say = f"{share(again, documents, 'human documents')} stand more than once"
+    return section(
+        "Repetition", lead, figure("Passes over human documents", say, chart, [], ["passes", "documents", "bytes"], found)
+    )
+
+
+def promised(opened: Opened) -> Markup | None:
+    """What was asked for beside what came out, as the manifest states both."""
+    asked, got = (dict(flatten(opened.manifest.get(name) or {})) for name in ("requested", "realised"))
+    if not asked and not got:
+        return None
+    lead = "What was asked for and what came out. Short supply is said here, not hidden."
+    numbers = [
+        [key.replace("_", " ").replace(".", ", "), _figure(asked.get(key, "")), _figure(got.get(key, ""))]
+        for key in sorted({*asked, *got})
+    ]
+    return section("Requested and realised", lead, element("figure", table(["", "requested", "realised"], numbers)))
+
+
+def _figure(text: str) -> str:
+    return count(int(text)) if text.isdigit() else "none" if text == "null" else text

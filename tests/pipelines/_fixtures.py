@@ -1,0 +1,391 @@
+"""Small runs, snapshots and mixes, written straight from the schemas: realistic in shape, made up in content."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from provenance import schema
+from provenance.identity import Leaf, content_id, merkle_root
+from store import manifest, tables
+
+HOSTILE = (
+    "</script></style><img src=x onerror=alert(1)><script>alert(document.cookie)</script> &amp; \"quoted\" 'single' \u202e reversed"
+)
+CUTOFF = datetime(2022, 1, 1, tzinfo=UTC)
+
+WORDS = {
+    "en": "the harbour was quiet when ferries returned and people walked home along a wet stone road talking about weather bread work".split(),
+    "de": "der Hafen war still als die Boote kamen und Leute gingen nach Hause über eine nasse Straße mit Brot und Arbeit".split(),
+    "fr": "le port était calme quand les bateaux sont revenus et les gens marchaient vers la maison sur une route mouillée".split(),
+    "es": "el puerto estaba tranquilo cuando los barcos volvieron y la gente caminaba a casa por un camino mojado".split(),
+    "ar": "كان الميناء هادئا عندما عادت القوارب ومشى الناس إلى بيوتهم على طريق حجري مبلل يتحدثون عن الطقس".split(),
+    "ja": "港は静かで 船が戻ると 人々は家に向かって 濡れた石の道を 歩きながら 天気や仕事の話をした".split(),
+}
+LANGUAGES = ("en", "en", "en", "en", "de", "de", "fr", "es", "ar", "ja")
+HOSTS = (
+    "www.harbour-chronicle.example",
+    "blog.stonebridge.example",
+    "docs.ferryline.example",
+    "forum.kleinstadt-archiv.example",
+    "a-really-quite-unreasonably-long-subdomain-name.content-network.example",
+    "notizen.example",
+    "m.example",
+)
+
+
+def number(*parts: object) -> int:
+    """A number that looks random and is always the same for the same parts."""
+    return int.from_bytes(hashlib.sha256("|".join(map(str, parts)).encode()).digest()[:8], "big")
+
+
+def hexname(*parts: object) -> str:
+    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+def prose(language: str, seed: str, words: int) -> str:
+    bag = WORDS[language]
+    chosen = [bag[number(seed, i) % len(bag)] for i in range(words)]
+    return "\n\n".join(" ".join(chosen[i : i + 45]).capitalize() + "." for i in range(0, words, 45))
+
+
+def document(name: str, i: int, start: datetime, days: int) -> dict[str, Any]:
+    language = LANGUAGES[number(name, "language", i) % len(LANGUAGES)]
+    text = prose(language, f"{name}{i}", 60 + number(name, "length", i) % 180)
+    date = start + timedelta(days=int(number(name, "date", i) % days), hours=i % 24)
+    host = HOSTS[min(number(name, "host", i) % 11, len(HOSTS) - 1)]
+    return {
+        "key": hexname(name, i),
+        "id": f"<urn:uuid:{hexname('id', name, i)}>",
+        "content_id": content_id(text),
+        "file_path": f"crawl/part-{i % 3}.warc.gz",
+        "offset": i * 4096,
+        "member_offset": 0,
+        "record_type": "response",
+        "url": f"https://{host}/{language}/page-{i}.html",
+        "dump": None,
+        "date": date,
+        "date_end": date,
+        "attestation": "captured",
+        "payload_digest": hashlib.sha256(text.encode()).hexdigest(),
+        "digest_check": "agrees",
+        "charset": "utf-8",
+        "language": language,
+        "language_score": 0.97,
+        "token_count": None,
+        "word_count": len(text.split()),
+        "byte_count": len(text.encode()),
+        "metadata": "{}",
+        "text": text,
+    }
+
+
+def settle(row: dict[str, Any], text: str) -> None:
+    row.update(text=text, content_id=content_id(text), byte_count=len(text.encode()), word_count=len(text.split()))
+
+
+def tag(row: dict[str, Any], origin: str, llr: float | None, **more: Any) -> dict[str, Any]:
+    prior = -1.0
+    return {
+        "key": row["key"],
+        "id": row["id"],
+        "origin": origin,
+        "log_likelihood_ratio": llr,
+        "prior": prior,
+        "p_machine": None if llr is None else 1 / (1 + 2.718281828459045 ** -(llr + prior)),
+        "attestation": row["attestation"],
+        "basis": [],
+        "reason": "no evidence decides",
+        "canonical": None,
+        "rules": "r" * 64,
+        "snapshot": None,
+        **more,
+    }
+
+
+def evidence(row: dict[str, Any], signal: str, value: float, detail: str, llr: float | None) -> dict[str, Any]:
+    return {"key": row["key"], "signal": signal, "version": "1", "value": value, "detail": detail, "log_likelihood_ratio": llr}
+
+
+def match(key: str, other: str, similarity: float, scope: str, snapshot: str | None, duplicate: bool = True) -> dict[str, Any]:
+    return {
+        "key": key,
+        "other": other,
+        "similarity": similarity,
+        "containment": similarity,
+        "contained": similarity,
+        "exact": True,
+        "identical": similarity == 1.0,
+        "scope": scope,
+        "snapshot": snapshot,
+        "duplicate": duplicate,
+    }
+
+
+def reject(name: str, i: int, stage: str, reason: str) -> dict[str, Any]:
+    return {
+        "key": hexname(name, "reject", i),
+        "id": None,
+        "file_path": f"crawl/part-{i % 3}.warc.gz",
+        "offset": 10_000_000 + i,
+        "member_offset": 0,
+        "record_type": "response",
+        "url": None,
+        "stage": stage,
+        "reason": reason,
+        "detail": f"<b>{reason}</b> at {i}",
+    }
+
+
+REASONS = (
+    [("http", "not-a-page")] * 9
+    + [("read", "request")] * 7
+    + [("read", "warcinfo")]
+    + [("http", "status")] * 4
+    + [("extract", "too short")] * 3
+)
+
+
+def sources(rows: list[dict[str, Any]], rejects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    paths = sorted({row["file_path"] for row in rows + rejects})
+    out = []
+    for path in paths:
+        here, lost = (sum(row["file_path"] == path for row in group) for group in (rows, rejects))
+        numbers = {"copy": 0, "size": 1_000_000, "records": here + lost, "boundaries": here + lost, "unaccounted": 0}
+        out.append(
+            {"file_path": path, "sha256": hexname(path) * 2, "format": "warc", **numbers, "documents": here, "rejects": lost}
+        )
+    return out
+
+
+def parts(target: Path, dataset: str, rows: list[dict[str, Any]], kind: pa.Schema, count: int = 2) -> list[dict[str, Any]]:
+    """Writes rows as `count` files; the manifest's lines."""
+    step = -(-len(rows) // count) or 1
+    cut = [rows[i * step : (i + 1) * step] for i in range(count)]
+    return [
+        tables.write(str(target), f"{dataset}/part-{i:05d}.parquet", pa.Table.from_pylist(piece, schema=kind), kind)
+        for i, piece in enumerate(cut)
+    ]
+
+
+def verdict(
+    row: dict[str, Any], i: int, reference: list[dict[str, Any]], snapshot: str
+) -> tuple[dict[str, Any], list[Any], list[Any]]:
+    """Tag, evidence and matches of the i-th crawl document, of a kind that its number picks."""
+    luck = number("kind", i) % 100
+    late = (row["date"] - CUTOFF).days / 1200 if row["date"] else 0
+    if luck < 22 and reference:
+        other = reference[i % len(reference)]
+        settle(row, other["text"])
+        row["language"] = other["language"]
+        seen = [evidence(row, "snapshot_match", 1.0, f"equals {other['key']} of the snapshot", None)]
+        certain = {
+            "attestation": other["attestation"],
+            "basis": ["snapshot_match"],
+            "canonical": other["key"],
+            "snapshot": snapshot,
+            "reason": "equals an eligible snapshot document",
+        }
+        return tag(row, "human", None, **certain), seen, [match(row["key"], other["key"], 1.0, "snapshot", snapshot)]
+    if luck < 30 and reference:
+        other = reference[i % len(reference)]
+        similarity = 0.75 + (number("near", i) % 25) / 100
+        near = {"canonical": other["key"], "reason": "a near copy of a snapshot document"}
+        return tag(row, "unknown", -0.3, **near), [], [match(row["key"], other["key"], similarity, "snapshot", snapshot)]
+    if luck < 30 + 35 * late:
+        llr = 2.5 + (number("llr", i) % 300) / 100
+        seen = [evidence(row, "statistical", llr, "fastText, calibrated", llr)]
+        if luck % 3 == 0:
+            seen.append(evidence(row, "residue", 1.0, "As an AI language model, I cannot <b>", 6.0))
+        return (
+            tag(row, "machine_generated", llr, basis=[e["signal"] for e in seen], reason="evidence reaches the threshold"),
+            seen,
+            [],
+        )
+    if luck > 92:
+        seen = [evidence(row, "translation_markup", 1.0, '<meta name="generator" content="GTranslate">', 4.0)]
+        return tag(row, "machine_translated", 4.0, basis=["translation_markup"], reason="machine-translation markup"), seen, []
+    llr = -1.5 + (number("llr", i) % 200) / 100
+    pairs = (
+        [match(row["key"], hexname("pair", i), 0.4 + (number("c", i) % 30) / 100, "crawl", None, False)] if luck % 5 == 0 else []
+    )
+    return tag(row, "unknown", llr), [evidence(row, "statistical", llr, "fastText, calibrated", llr)], pairs
+
+
+def reference_rows(documents: int = 240) -> list[dict[str, Any]]:
+    rows = [document("frozen", i, datetime(2011, 3, 1, tzinfo=UTC), 3900) for i in range(documents)]
+    for i, row in enumerate(rows):
+        level = "declared" if i % 5 == 0 else "captured"
+        why = {0: "under 50 words", 1: "machine-translation markup"}.get(number("eligible", i) % 12)
+        if level == "declared":
+            row.update(date=None, date_end=None)
+        row.update(
+            attestation=level,
+            witness=f"sha256:{hexname('archive', i % 3) * 2}" if level == "captured" else "Example Library, catalogue of 2019",
+            eligible=why is None,
+            ineligible_reason=why,
+            extractor="e" * 64,
+            rules="r" * 64,
+        )
+        row["leaf"] = leaf(row).hash().hex()
+    return sorted(rows, key=lambda row: row["key"])
+
+
+def leaf(row: dict[str, Any]) -> Leaf:
+    date = row["date"].strftime("%Y-%m-%dT%H:%M:%S.%fZ") if row["date"] else ""
+    text = row["text"].encode()
+    bound = (row["attestation"], row["witness"], row["eligible"], row["payload_digest"], row["extractor"], row["rules"])
+    return Leaf(row["key"], hashlib.sha256(text).hexdigest(), len(text), date, date, *bound)
+
+
+def snapshot(target: Path, documents: int = 240) -> manifest.Opened:
+    rows = reference_rows(documents)
+    rejects = [reject("frozen", i, "attest", "after the cutoff") for i in range(documents // 10)]
+    listing = parts(target, "documents", rows, schema.SNAPSHOT_DOCUMENTS)
+    listing += parts(target, "rejects", rejects, schema.REJECTS, 1)
+    listing += parts(target, "sources", sources(rows, rejects), schema.SOURCES, 1)
+    listing += parts(
+        target, "evidence", [evidence(row, "capture", 1.0, "captured before the cutoff", None) for row in rows], schema.EVIDENCE, 1
+    )
+    listing += parts(target, "tags", [tag(row, "human" if row["eligible"] else "unknown", None) for row in rows], schema.TAGS, 1)
+    eligible: dict[str, int] = {}
+    for row in rows:
+        eligible[row["attestation"]] = eligible.get(row["attestation"], 0) + row["eligible"]
+    body = {
+        "cutoff": "2022-01-01T00:00:00.000000Z",
+        "declaration": "Example Library, catalogue of 2019",
+        "config": {"freeze": {"min_words": 50}},
+        "config_digest": "c" * 64,
+        "parameters": {"minhash": {"permutations": 128, "seed": 1}},
+        "tree": {"size": len(rows), "root": merkle_root([bytes.fromhex(row["leaf"]) for row in rows]).hex()},
+        "files": manifest.sorted_files(listing),
+        "counts": {"records": len(rows) + len(rejects), "documents": len(rows), "rejects": len(rejects), "eligible": eligible},
+    }
+    return manifest.write_snapshot(str(target), body)
+
+
+def crawl_rows(
+    documents: int, reference: list[dict[str, Any]], snapshot_id: str
+) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
+    rows = [document("crawl", i, datetime(2022, 2, 1, tzinfo=UTC), 1200) for i in range(documents)]
+    tags, readings, pairs = [], [], []
+    for i, row in enumerate(rows):
+        if i == 3:
+            row.update(date=None, date_end=None, url=None, language=None)
+        tagged, seen, matched = verdict(row, i, reference, snapshot_id)
+        tags.append(tagged)
+        readings += seen
+        pairs += matched
+    for row, tagged in zip(rows, tags, strict=True):
+        if tagged["origin"] == "machine_generated":
+            settle(row, HOSTILE + "\n\n" + row["text"])
+            row["url"] = 'javascript:alert(1)//" onclick="x'
+            break
+    return rows, tags, readings, pairs
+
+
+def run(target: Path, documents: int = 420, against: manifest.Opened | None = None, name: str = "crawl") -> manifest.Opened:
+    """A run; with no documents, a run over nothing: files without rows."""
+    frozen = reference_rows() if against else []
+    rows, tags, readings, pairs = crawl_rows(documents, [row for row in frozen if row["eligible"]], against.id if against else "")
+    rejects = [reject(name, i, *REASONS[number("why", i) % len(REASONS)]) for i in range(documents * 2 // 3)]
+    listing: list[dict[str, Any]] = []
+    data = {
+        "documents": rows,
+        "rejects": rejects,
+        "sources": sources(rows, rejects),
+        "evidence": readings,
+        "matches": pairs,
+        "tags": tags,
+    }
+    if documents:
+        for dataset, content in data.items():
+            listing += parts(target, dataset, content, schema.DATASETS[dataset])
+    reasons: dict[str, int] = {}
+    for row in rejects:
+        reasons[f"{row['stage']}/{row['reason']}"] = reasons.get(f"{row['stage']}/{row['reason']}", 0) + 1
+    origins = {origin: sum(row["origin"] == origin for row in tags) for origin in schema.ORIGINS}
+    counts = {
+        "records": len(rows) + len(rejects),
+        "documents": len(rows),
+        "rejects": len(rejects),
+        "kept": sum(row["canonical"] is None for row in tags),
+    }
+    body = {
+        "kind": "run",
+        "config": {"match": {"similarity": 0.75}},
+        "config_digest": "d" * 64,
+        "snapshots": [{"id": against.id, "cutoff": against.manifest["cutoff"]}] if against else [],
+        "files": manifest.sorted_files(listing),
+        "counts": {**counts, "origins": origins, "rejects_by_reason": reasons},
+    }
+    return manifest.write(str(target), body)
+
+
+def shard_rows(target: int, humans: list[dict[str, Any]], others: list[dict[str, Any]], honest: bool) -> list[dict[str, Any]]:
+    """Rows of one shard with at least half of the bytes human at every row; a dishonest shard breaks it once, in the middle."""
+    rows: list[dict[str, Any]] = []
+    deficit = 0
+    humans, others = humans[target::3], others[target::3]
+    while humans:
+        size = others[0]["byte_count"] if others else 0
+        row = others.pop(0) if others and deficit - size >= 0 else humans.pop(0)
+        deficit += row["byte_count"] if row["origin"] == "human" else -row["byte_count"]
+        rows.append(row)
+    if not honest:
+        human = next(i for i, row in enumerate(rows) if i > len(rows) // 2 and row["origin"] == "human")
+        big = {**rows[human], "text": rows[human]["text"] * 40, "byte_count": rows[human]["byte_count"] * 40, "url": HOSTILE}
+        rows[human:human] = [{**big, "origin": "unknown", "key": "f" * 32}, {**big, "key": "e" * 32}]
+    return rows
+
+
+def mix(
+    target: Path, frozen: manifest.Opened, curated: manifest.Opened, honest: bool = True, empty: bool = False
+) -> manifest.Opened:
+    """A mix at floor 1/2 by bytes, in three shards, with every human document twice at most."""
+    reference = [] if empty else [row for row in reference_rows() if row["eligible"]]
+    rows, tags, _, _ = crawl_rows(0 if empty else 420, reference, frozen.id)
+    kept = [{**row, "origin": found["origin"]} for row, found in zip(rows, tags, strict=True) if found["canonical"] is None]
+    humans = [{**row, "origin": "human", "epoch": 0} for row in reference] + [
+        {**row, "origin": "human", "epoch": 1} for row in reference[:60]
+    ]
+    listing, realised = [], {"human": 0, "total": 0}
+    for i in range(0 if empty else 3):
+        chosen = shard_rows(i, humans, kept, honest or i != 1)
+        for row in chosen:
+            row.update(chunk=0, chunks=1, epoch=row.get("epoch", 0))
+            realised["total"] += row["byte_count"]
+            realised["human"] += row["byte_count"] * (row["origin"] == "human")
+        table = pa.Table.from_pylist([{name: row[name] for name in schema.SHARD.names} for row in chosen], schema=schema.SHARD)
+        listing.append(tables.write(str(target), f"data/train-{i:05d}-of-00003.parquet", table, schema.SHARD))
+    body = {
+        "kind": "mix",
+        "config": {"mix": {"floor": "0.5", "units": ["bytes"], "max_epochs": 4}},
+        "config_digest": "m" * 64,
+        "floor": "1/2",
+        "units": ["bytes"],
+        "snapshot": {"id": frozen.id, "cutoff": frozen.manifest["cutoff"]},
+        "runs": [curated.id],
+        "requested": {"floor": "1/2", "budget": None},
+        "realised": {"bytes": realised},
+        "files": manifest.sorted_files(listing),
+        "shards": [{"path": entry["path"], "rows": entry["rows"]} for entry in listing],
+        "counts": {"rows": sum(entry["rows"] for entry in listing)},
+        "stated": {
+            "supply": {"declared": {"documents": 40, "bytes": 40_000}, "captured": {"documents": 157, "bytes": 157_000}},
+            "crawled": {
+                origin: {"documents": sum(row["origin"] == origin for row in kept), "bytes": 1} for origin in schema.ORIGINS[1:]
+            },
+            "left_over": {"unknown": {"documents": 20, "bytes": 20_000}},
+            "alternative": {
+                "what": "the human side alone, repeated",
+                "unit": "bytes",
+                "unique": 197_000,
+                "total": 533_000,
+                "effective": 500_000,
+            },
+        },
+    }
+    return manifest.write(str(target), body)

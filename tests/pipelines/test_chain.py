@@ -1,0 +1,289 @@
+"""The chain on small real archives: what becomes of each kind of record, the same bytes however it is run, and verify."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipelines import cli, curate, freeze, verify
+from pipelines.cli import Job
+from store import files, manifest
+from store.errors import CheckFailed, UsageError
+from tests.builders import Capture, html, prose, write_warc
+
+QUIET = Job(quiet=True)
+CUTOFF = "2022-01-01"
+HUMAN = [Capture(f"http://old.example/{i}", html(prose(i), f"Page {i}")) for i in range(12)]
+SHORT = Capture("http://old.example/short", html("too short to be anybody's"))
+EDITED = html(prose(3, 180) + " And a new end of a few words.", "Page 3")
+
+
+def new_crawl() -> list[Capture]:
+    later = "2025-03-04T05:06:07Z"
+    return [
+        *(Capture(f"http://new.example/copy{n}", HUMAN[1].body, later) for n in range(3)),
+        Capture("http://new.example/near", EDITED, later),
+        Capture("http://new.example/new", html(prose(100)), later),
+        *(Capture(f"http://new.example/twice{n}", html(prose(101)), f"2025-0{n + 1}-01T00:00:00Z") for n in range(2)),
+        Capture("http://new.example/backdated", HUMAN[2].body, "2009-01-01T00:00:00Z"),
+        Capture("http://new.example/claims", html("Published 2015. " + prose(102)), later),
+        Capture("http://new.example/gone", "no", later, status="404 Not Found"),
+        Capture("http://new.example/image", "\x89PNG", later, content_type="image/png"),
+        Capture("http://new.example/liar", html(prose(103)), "not a date"),
+    ]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A snapshot and a run against it."""
+    base = tmp_path_factory.mktemp("chain")
+    write_warc(base / "old/a.warc.gz", [*HUMAN[:7], SHORT])
+    write_warc(base / "old/b.warc.gz", HUMAN[7:])
+    write_warc(base / "new/c.warc.gz", new_crawl())
+    frozen = freeze.run([str(base / "old")], str(base / "snapshot"), CUTOFF, None, QUIET)
+    curate.run([str(base / "new")], str(base / "run"), [str(base / "snapshot")], QUIET)
+    (base / "id").write_text(frozen["id"])
+    return base
+
+
+def tags(run: Path) -> dict[str, dict[str, Any]]:
+    """Tags with the address of their document, by address."""
+    rows = duckdb.sql(
+        f"select d.url, d.key as document, t.* from '{run}/tags/*.parquet' t join '{run}/documents/*.parquet' d using (key)"
+    )
+    return {row["url"]: row for row in rows.to_arrow_table().to_pylist()}
+
+
+def keys(folder: Path) -> dict[str, str]:
+    return dict(duckdb.sql(f"select url, key from '{folder}/documents/*.parquet'").fetchall())
+
+
+def test_records_are_documents_plus_rejects(made: Path) -> None:
+    counts = manifest.open_run(str(made / "run")).manifest["counts"]
+    assert counts["records"] == 13 == counts["documents"] + counts["rejects"]
+    assert counts["rejects_by_reason"] == {"http/content_type": 1, "http/status": 1, "read/warcinfo": 1}
+
+
+def test_three_copies_of_one_reference_document_all_go_and_each_names_it(made: Path) -> None:
+    found, reference = tags(made / "run"), keys(made / "snapshot")["http://old.example/1"]
+    copies = [found[f"http://new.example/copy{n}"] for n in range(3)]
+    assert [(tag["canonical"], tag["origin"], tag["attestation"]) for tag in copies] == [(reference, "human", "captured")] * 3
+    assert {tag["snapshot"] for tag in copies} == {(made / "id").read_text()}
+
+
+def test_a_near_copy_goes_and_is_never_human(made: Path) -> None:
+    tag = tags(made / "run")["http://new.example/near"]
+    assert (tag["canonical"], tag["origin"]) == (keys(made / "snapshot")["http://old.example/3"], "unknown")
+    rows = duckdb.sql(
+        f"select similarity, duplicate, scope from '{made}/run/matches/*.parquet' where key = '{tag['document']}'"
+    ).fetchall()
+    assert len(rows) == 1
+    assert 0.75 <= rows[0][0] < 1 and rows[0][1:] == (True, "snapshot")
+
+
+def test_within_the_crawl_the_earliest_capture_stays(made: Path) -> None:
+    found = tags(made / "run")
+    first, second = found["http://new.example/twice0"], found["http://new.example/twice1"]
+    assert first["canonical"] is None
+    assert second["canonical"] == first["document"]
+
+
+def test_no_date_and_no_claim_makes_anything_human(made: Path) -> None:
+    found = tags(made / "run")
+    assert found["http://new.example/claims"]["origin"] == "unknown"
+    assert found["http://new.example/liar"]["attestation"] == "none"
+    human = {url for url, tag in found.items() if tag["origin"] == "human"}
+    assert human == {*(f"http://new.example/copy{n}" for n in range(3)), "http://new.example/backdated"}
+    assert all(tag["canonical"] for url, tag in found.items() if url in human)
+
+
+def test_a_short_text_is_frozen_and_not_eligible(made: Path) -> None:
+    rows = duckdb.sql(f"select url, ineligible_reason from '{made}/snapshot/documents/*.parquet' where not eligible").fetchall()
+    assert rows == [(SHORT.url, "fewer than 50 words")]
+
+
+def test_verify_needs_an_anchor_and_takes_only_the_right_one(made: Path) -> None:
+    anchor = (made / "id").read_text()
+    for target in ("snapshot", "run"):
+        assert verify.run(str(made / target), None)["exit_code"] == 3
+        assert verify.run(str(made / target), anchor)["exit_code"] == 0
+        assert verify.run(str(made / target), "0" * 64)["exit_code"] == 1
+
+
+@pytest.mark.parametrize("target", ["snapshot", "run"])
+def test_one_flipped_byte_of_any_file_is_found_and_named(made: Path, target: str) -> None:
+    anchor = (made / "id").read_text()
+    for path in files.list_files(str(made / target)):
+        file = made / target / path
+        data = file.read_bytes()
+        places = range(0, len(data), 37) if "manifest" in path else (0, len(data) // 2, len(data) - 1)
+        for place in places:
+            file.write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+            summary = verify.run(str(made / target), anchor)
+            assert (summary["exit_code"], summary["wrong"]) == (1, [path]), place
+        file.write_bytes(data)
+    assert verify.run(str(made / target), anchor)["exit_code"] == 0
+
+
+@pytest.mark.parametrize("target", ["snapshot", "run"])
+def test_missing_and_extra_files_are_named(made: Path, target: str) -> None:
+    path = next(p for p in files.list_files(str(made / target)) if p.startswith("tags/"))
+    file = made / target / path
+    file.rename(made / "aside")
+    (made / target / "tags/extra.parquet").write_bytes(b"PAR1")
+    summary = verify.run(str(made / target), None)
+    assert (summary["missing"], summary["extra"], summary["exit_code"]) == ([path], ["tags/extra.parquet"], 1)
+    (made / target / "tags/extra.parquet").unlink()
+    (made / "aside").rename(file)
+    assert verify.run(str(made / target), None)["exit_code"] == 3
+
+
+def test_a_damaged_snapshot_is_refused_before_anything_is_matched(made: Path, tmp_path: Path) -> None:
+    path = next(p for p in files.list_files(str(made / "snapshot")) if p.startswith("bands/"))
+    file = made / "snapshot" / path
+    data = file.read_bytes()
+    file.write_bytes(data[:-1] + b"x")
+    with pytest.raises(CheckFailed, match=path):
+        curate.run([str(made / "new")], str(tmp_path / "run"), [str(made / "snapshot")], QUIET)
+    file.write_bytes(data)
+
+
+def test_the_same_command_changes_nothing_and_another_is_refused(made: Path) -> None:
+    before = {path: (made / "run" / path).stat().st_mtime_ns for path in files.list_files(str(made / "run"))}
+    again = curate.run([str(made / "new")], str(made / "run"), [str(made / "snapshot")], QUIET)
+    assert again["id"] == manifest.open_run(str(made / "run")).id
+    assert {path: (made / "run" / path).stat().st_mtime_ns for path in files.list_files(str(made / "run"))} == before
+    with pytest.raises(UsageError, match="other settings or inputs"):
+        curate.run([str(made / "new")], str(made / "run"), [], QUIET)
+    with pytest.raises(UsageError, match="holds a finished snapshot"):
+        curate.run([str(made / "new")], str(made / "snapshot"), [], QUIET)
+
+
+def test_other_minhash_parameters_are_an_error_that_names_both(made: Path, tmp_path: Path) -> None:
+    job = Job(quiet=True, overrides=(("minhash.seed", "7"),))
+    with pytest.raises(UsageError, match="seed 7 does not match the snapshot's seed 1"):
+        curate.run([str(made / "new")], str(tmp_path / "run"), [str(made / "snapshot")], job)
+
+
+def test_without_a_snapshot_nobody_is_certified(made: Path, tmp_path: Path) -> None:
+    summary = curate.run([str(made / "new")], str(tmp_path / "run"), [], QUIET)
+    assert summary["origins"]["human"] == 0
+    assert summary["dropped"] == 3
+
+
+def same(left: Path, right: Path) -> bool:
+    paths = files.list_files(str(left))
+    return paths == files.list_files(str(right)) and all(
+        (left / path).read_bytes() == (right / path).read_bytes() for path in paths
+    )
+
+
+def test_two_workers_and_small_parts_in_another_place_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "elsewhere"
+    for path in files.list_files(str(made / "new")):
+        (moved / path).parent.mkdir(parents=True, exist_ok=True)
+        (moved / path).write_bytes((made / "new" / path).read_bytes())
+    curate.run([str(moved)], str(tmp_path / "run"), [str(made / "snapshot")], Job(quiet=True, workers=2))
+    assert same(tmp_path / "run", made / "run")
+    freeze.run(
+        [str(made / "old/b.warc.gz"), str(made / "old/a.warc.gz")],
+        str(tmp_path / "snapshot"),
+        CUTOFF,
+        None,
+        Job(quiet=True, workers=2),
+    )
+    assert same(tmp_path / "snapshot", made / "snapshot")
+
+
+def test_rows_without_a_time_need_a_declaration_and_stay_declared(tmp_path: Path) -> None:
+    lines = "".join(f'{{"id": "row{i}", "text": "{prose(i)}", "origin": "human", "date_published": "1999"}}\n' for i in range(3))
+    (tmp_path / "rows.jsonl").write_text(lines)
+    refused = freeze.run([str(tmp_path / "rows.jsonl")], str(tmp_path / "no"), CUTOFF, None, QUIET)
+    assert refused["rejects_by_reason"] == {"attest/no_capture_time": 3}
+    taken = freeze.run([str(tmp_path / "rows.jsonl")], str(tmp_path / "yes"), CUTOFF, "I typed them in 2001.", QUIET)
+    assert (taken["eligible"], taken["declaration"]) == ({"declared": 3}, "I typed them in 2001.")
+    assert duckdb.sql(f"select list(id order by id) from '{tmp_path}/yes/documents/*.parquet'").fetchall() == [
+        (["row0", "row1", "row2"],)
+    ]
+
+
+def test_captures_at_or_after_the_cutoff_are_rejects(tmp_path: Path) -> None:
+    dates = [
+        "2021-12-31T23:59:59Z",
+        "2022-01-01T00:00:00Z",
+        "2022-05-05T00:00:00Z",
+        "2021-12-30",
+        "2021-12-31T23:00:00",
+        "1970-01-01T00:00:00Z",
+    ]
+    write_warc(tmp_path / "a.warc.gz", [Capture(f"http://x.example/{i}", html(prose(i)), date) for i, date in enumerate(dates)])
+    summary = freeze.run([str(tmp_path / "a.warc.gz")], str(tmp_path / "snapshot"), CUTOFF, None, QUIET)
+    assert summary["rejects_by_reason"] == {"attest/after_cutoff": 3, "attest/no_usable_date": 1, "read/warcinfo": 1}
+    assert set(keys(tmp_path / "snapshot")) == {"http://x.example/0", "http://x.example/3"}
+
+
+def test_a_digest_that_disagrees_is_a_reject_of_freeze(tmp_path: Path) -> None:
+    path = write_warc(tmp_path / "a.warc", [HUMAN[0]])
+    import gzip
+
+    plain = gzip.decompress(path.read_bytes())
+    path.write_bytes(
+        plain.replace(b"WARC-Payload-Digest: sha1:", b"WARC-Payload-Digest: sha1:A", 1).replace(
+            b"sha1:A" + plain.split(b"sha1:")[1][:1], b"sha1:A", 1
+        )
+    )
+    summary = freeze.run([str(path)], str(tmp_path / "snapshot"), CUTOFF, None, QUIET)
+    assert summary["rejects_by_reason"].get("attest/digest_disagrees") == 1
+
+
+@pytest.mark.slow
+def test_killed_anywhere_the_same_command_finishes_with_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "pipelines.cli", "curate", str(made / "new"), "--into", str(tmp_path / "run"), "--quiet"]
+    command += ["--against", str(made / "snapshot"), "--workers", "2"]
+    for stage in ("survey", "extract", "rank", "candidates", "measure", "resolve", "tag"):
+        process = subprocess.Popen(command, start_new_session=True)
+        while process.poll() is None and not any((tmp_path / "run/_work").glob(f"{stage}-*")):
+            time.sleep(0.01)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert not (tmp_path / "run/manifest.json").exists()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    assert same(tmp_path / "run", made / "run")
+    assert verify.run(str(tmp_path / "run"), (made / "id").read_text())["exit_code"] == 0
+
+
+@pytest.mark.slow
+def test_beam_workers_in_other_processes_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    # The pool starts bare `python`, so this interpreter's folder has to come first.
+    path = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(Path(__file__).parents[2])}
+    pool = subprocess.Popen(
+        [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"],
+        env=environment,
+        start_new_session=True,
+    )
+    try:
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        options = ["--", "--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]
+        into = str(tmp_path / "run")
+        code = cli.main(["curate", str(made / "new"), "--into", into, "--quiet", "--against", str(made / "snapshot"), *options])
+    finally:
+        os.killpg(pool.pid, signal.SIGKILL)
+        pool.wait()
+    assert code == 0
+    assert same(tmp_path / "run", made / "run")

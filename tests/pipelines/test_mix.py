@@ -1,0 +1,295 @@
+"""The mix: who may enter, how often, and what the shards then keep, read back with the libraries that trainers use."""
+
+import json
+from fractions import Fraction
+from itertools import pairwise
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipelines import mix as verb
+from pipelines import planning
+from pipelines.cli import Job
+from provenance.floor import Mix
+from store import files, shards
+from store.errors import CheckFailed, UsageError
+from store.verify_mix import verify_mix
+from tests import mixes
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sources")
+    return folder, *mixes.standard(folder)
+
+
+def rows(opened):
+    """The rows of each shard, in order."""
+    form = shards.named(opened.manifest["config"]["mix"]["format"])
+    found = []
+    for url in opened.files("data"):
+        with files.open_input(url) as source:
+            found.append([row for batch in form.read(source) for row in batch.to_pylist()])
+    return found
+
+
+def joined(shard):
+    """Texts of a shard's documents, by key and epoch."""
+    found = {}
+    for row in shard:
+        found[row["key"], row["epoch"]] = found.get((row["key"], row["epoch"]), "") + row["text"]
+    return found
+
+
+def bytes_of(tree):
+    return {path: files.read_bytes(files.join(tree, path)) for path in files.list_files(tree)}
+
+
+@pytest.mark.parametrize("form", shards.formats())
+@pytest.mark.parametrize(
+    ("floor", "chunk", "units"),
+    [
+        ("0.5", 16384, ("bytes",)),
+        ("2/7", 100, ("documents", "bytes")),
+        ("0.9", 1000, ("bytes", "documents")),
+        ("1", 9, ("bytes",)),
+        ("0", 300, ("documents",)),
+    ],
+)
+def test_every_prefix_keeps_the_floor_and_verifies(sources, tmp_path, form, units, floor, chunk):
+    _, frozen, crawled = sources
+    opened = mixes.make(
+        tmp_path / "mix", frozen, [crawled], floor=floor, units=units, chunk_bytes=chunk, format=form, shards=3, seed=5
+    )
+    share = Fraction(floor)
+    for shard in rows(opened):
+        human = total = 0
+        for row in shard:
+            size = len(row["text"].encode())
+            human, total = human + size * (row["origin"] == "human"), total + size
+            assert human >= share * total or "bytes" not in units
+            assert size <= chunk
+    assert verify_mix(str(tmp_path / "mix"), frozen.id)["anchored"]
+
+
+def test_only_who_may_enter_enters_and_whole(sources, tmp_path):
+    _, frozen, crawled = sources
+    opened = mixes.make(tmp_path / "mix", frozen, [crawled], floor="0.1", chunk_bytes=700, shards=2)
+    known = {row["key"]: row for of in (frozen, crawled) for url in of.files("documents") for row in pq.read_table(url).to_pylist()}
+    found = [row for shard in rows(opened) for row in shard]
+    names = {known[row["key"]]["id"]: row["origin"] for row in found}
+    assert {name for name, origin in names.items() if origin == "human"} == {f"human-{i}" for i in range(30)}
+    assert {name for name, origin in names.items() if origin != "human"} == {f"new-{i}" for i in range(60)}
+    for shard in rows(opened):
+        for (key, epoch), text in joined(shard).items():
+            assert (text, epoch) == (known[key]["text"], 0)
+    for row in found:
+        assert (row["url"], row["date"], row["language"], row["id"]) == tuple(
+            known[row["key"]][name] for name in ("url", "date", "language", "id")
+        )
+
+
+def test_what_the_floor_does_not_admit_is_left_over_and_said(sources, tmp_path):
+    opened = mixes.make(tmp_path / "mix", sources[1], [sources[2]])
+    stated, counts = opened.manifest["stated"], opened.manifest["counts"]
+    assert counts["origins"]["human"]["documents"] == 30
+    assert stated["left_over"]["unknown"]["documents"] == 60 - counts["origins"]["unknown"]["documents"] > 0
+    assert stated["supply"]["captured"]["documents"] == 30
+    assert stated["alternative"]["unique"] == counts["origins"]["human"]["bytes"]
+    assert stated["alternative"]["epochs"] == pytest.approx(2, abs=0.01)
+
+
+@pytest.mark.parametrize("options", [{}, {"shards": 3}, {"format": "jsonl", "shards": 2}])
+def test_the_same_input_gives_the_same_bytes(sources, tmp_path, options):
+    for name in ("a", "b"):
+        mixes.make(tmp_path / name, sources[1], [sources[2]], **options)
+    assert bytes_of(str(tmp_path / "a")) == bytes_of(str(tmp_path / "b"))
+    other = mixes.make(tmp_path / "c", sources[1], [sources[2]], **options, seed=1)
+    assert rows(other) != rows(mixes.make(tmp_path / "d", sources[1], [sources[2]], **options))
+
+
+def test_a_weaker_level_lets_more_in_and_the_line_says_so(sources, tmp_path):
+    opened = mixes.make(tmp_path / "mix", sources[1], [sources[2]], min_attestation="declared")
+    assert opened.manifest["counts"]["attestations"]["declared"]["documents"] == 1
+    assert "declaration" in verify_mix(str(tmp_path / "mix"), sources[1].id)["line"]
+
+
+def test_no_human_document_at_the_level_is_an_error_with_the_numbers(sources, tmp_path):
+    with pytest.raises(
+        CheckFailed,
+        match=r"corroborated.*declared 1 human documents, 600 bytes; captured 30 human documents, 47,297 bytes; released 0",
+    ) as error:
+        mixes.make(tmp_path / "mix", sources[1], [sources[2]], min_attestation="corroborated")
+    assert "--min-attestation captured" in str(error.value)
+
+
+def test_a_run_of_another_snapshot_is_refused(sources, tmp_path):
+    _, frozen, crawled = sources
+    other = mixes.snapshot(tmp_path / "other", [mixes.document("a", 500)])
+    with pytest.raises(UsageError, match="curated against"):
+        verb.open_sources(other.url, [crawled.url])
+    assert verb.open_sources(frozen.url, [crawled.url])[0].id == frozen.id
+
+
+def test_ceilings_hold_per_origin(sources, tmp_path):
+    opened = mixes.make(
+        tmp_path / "mix",
+        sources[1],
+        [sources[2]],
+        floor="0.2",
+        ceilings=verb.Mix().ceilings.__class__(machine_generated="0.01", unknown="0.3"),
+    )
+    origins = opened.manifest["counts"]["origins"]
+    total = opened.manifest["counts"]["bytes"]
+    assert 0 < origins["machine_generated"]["bytes"] <= total * Fraction("0.01")
+    assert 0 < origins["unknown"]["bytes"] <= total * Fraction("0.3")
+
+
+def test_a_budget_that_the_human_side_meets_is_met(sources, tmp_path):
+    opened = mixes.make(tmp_path / "mix", sources[1], [sources[2]], budget=60_000)
+    made = opened.manifest["realised"]["bytes"]
+    assert 55_000 <= made["total"] <= 60_000
+    assert made["human"] < 40_000
+
+
+def test_a_budget_beyond_the_human_side_fails_with_the_numbers(sources, tmp_path):
+    with pytest.raises(
+        CheckFailed, match=r"needs 90,000 human bytes, and 47,297 reach .*captured 30 documents.*shrink gives a mix of 94,594"
+    ):
+        mixes.make(tmp_path / "mix", sources[1], [sources[2]], budget=180_000)
+
+
+def test_shrink_makes_the_largest_mix_there_is(sources, tmp_path):
+    opened = mixes.make(tmp_path / "mix", sources[1], [sources[2]], budget=200_000, shortfall="shrink")
+    made = opened.manifest["realised"]["bytes"]
+    assert made["human"] == 47_297
+    assert 90_000 < made["total"] <= 94_594
+    assert opened.manifest["requested"]["budget"] == 200_000
+
+
+def test_repeat_repeats_epoch_by_epoch_and_never_side_by_side(sources, tmp_path):
+    opened = mixes.make(tmp_path / "mix", sources[1], [sources[2]], budget=250_000, shortfall="repeat", shards=3, floor="0.7")
+    made = opened.manifest["realised"]["bytes"]
+    assert made["human"] >= 0.7 * made["total"]
+    assert 240_000 <= made["total"] <= 250_000
+    for shard in rows(opened):
+        human = [(row["key"], row["epoch"]) for row in shard if row["origin"] == "human"]
+        assert len(set(human)) == len(human)
+        assert [epoch for _, epoch in human] == sorted(epoch for _, epoch in human)
+        assert max(epoch for _, epoch in human) == 3
+        assert all(a != b for (a, _), (b, _) in pairwise(human))
+        for key in {key for key, _ in human}:
+            at = [i for i, (other, _) in enumerate(human) if other == key]
+            assert all(b - a >= 10 for a, b in pairwise(at))
+    assert verify_mix(str(tmp_path / "mix"), sources[1].id)["anchored"]
+
+
+def test_repeat_stops_at_the_cap(sources, tmp_path):
+    with pytest.raises(CheckFailed, match=r"epochs of at most 2"):
+        mixes.make(tmp_path / "mix", sources[1], [sources[2]], budget=250_000, shortfall="repeat", floor="0.9", max_epochs=2)
+
+
+def test_more_shards_than_human_documents_are_refused(sources, tmp_path):
+    with pytest.raises(UsageError, match="30 shards or fewer"):
+        mixes.make(tmp_path / "mix", sources[1], [sources[2]], shards=31)
+
+
+def test_shards_are_cut_by_size(sources, tmp_path):
+    opened = mixes.make(tmp_path / "mix", sources[1], [sources[2]], shard_bytes=20_000)
+    assert len(opened.manifest["shards"]) == 5
+
+
+def test_a_snapshot_that_changed_is_not_mixed(tmp_path):
+    frozen, crawled = mixes.standard(tmp_path)
+    path = frozen.files("documents")[0]
+    table = pq.read_table(path)
+    texts = [text.replace(" ", "_", 1) for text in table["text"].to_pylist()]
+    pq.write_table(table.set_column(table.column_names.index("text"), table.schema.field("text"), pa.array(texts)), path)
+    with pytest.raises(CheckFailed, match="leaf binds"):
+        mixes.make(tmp_path / "mix", frozen, [crawled])
+
+
+def test_a_snapshot_that_lost_a_document_is_not_mixed(tmp_path):
+    frozen, crawled = mixes.standard(tmp_path)
+    path = frozen.files("documents")[0]
+    pq.write_table(pq.read_table(path).slice(1), path)
+    with pytest.raises(CheckFailed, match="tree root"):
+        mixes.make(tmp_path / "mix", frozen, [crawled])
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory):
+    tokenizers = pytest.importorskip("tokenizers")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0, "stone": 1, "café": 2}, unk_token="[UNK]"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    made.enable_truncation(3)
+    path = tmp_path_factory.mktemp("tokenizer") / "tokenizer.json"
+    made.save(str(path))
+    return path
+
+
+def test_the_floor_holds_in_tokens_of_a_named_tokenizer(sources, tmp_path, tokenizer):
+    opened = mixes.make(
+        tmp_path / "mix",
+        sources[1],
+        [sources[2]],
+        units=("tokens", "bytes"),
+        tokenizer=str(tokenizer),
+        chunk_bytes=800,
+        shards=2,
+        floor="0.4",
+    )
+    assert (
+        opened.manifest["config"]["mix"]["tokenizer"]
+        == opened.manifest["files"][[f["path"] for f in opened.manifest["files"]].index("proof/tokenizer.bin")]["sha256"]
+    )
+    import re
+
+    for shard in rows(opened):
+        human = total = 0
+        for row in shard:
+            size = len(re.findall(r"\w+|[^\w\s]+", row["text"]))
+            human, total = human + size * (row["origin"] == "human"), total + size
+            assert human >= Fraction("0.4") * total
+    assert verify_mix(str(tmp_path / "mix"), sources[1].id)["anchored"]
+    assert "tokens" in opened.manifest["counts"]["origins"]["human"]
+
+
+@pytest.mark.parametrize("form", ["parquet", "jsonl"])
+def test_datasets_opens_the_shards_and_nothing_else(sources, tmp_path, form, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "home"))
+    datasets = pytest.importorskip("datasets")
+    into = str(tmp_path / "mix")
+    opened = mixes.make(tmp_path / "mix", sources[1], [sources[2]], shards=3, format=form, chunk_bytes=1000)
+    expected = [row for shard in rows(opened) for row in shard]
+    builder = {"parquet": "parquet", "jsonl": "json"}[form]
+    cache = str(tmp_path / "cache")
+    for arguments in ((builder, {"data_dir": into}), (into, {}), (builder, {"data_files": files.join(into, "data", "*")})):
+        loaded = datasets.load_dataset(arguments[0], **arguments[1], split="train", cache_dir=cache)
+        assert loaded["text"][:] == [row["text"] for row in expected]
+        assert loaded["key"][:] == [row["key"] for row in expected]
+
+
+def test_the_verb_writes_ends_and_changes_nothing_when_repeated(sources, tmp_path):
+    _, frozen, crawled = sources
+    into, job = str(tmp_path / "mix"), Job(quiet=True, overrides=(("mix.shards", "2"),))
+    dry = verb.run([crawled.url], frozen.url, into, "0.5", "captured", Job(quiet=True, dry_run=True))
+    assert dry["realised"]["bytes"]["human"] == 47_297
+    assert not files.exists(into)
+    done = verb.run([crawled.url], frozen.url, into, "0.5", "captured", job)
+    before = bytes_of(into)
+    assert json.loads(json.dumps(done))["realised"] == done["realised"]
+    assert verify_mix(into, frozen.id)["anchored"]
+    assert verb.run([crawled.url], frozen.url, into, "1/2", "captured", job) == done
+    assert bytes_of(into) == before
+    with pytest.raises(UsageError, match="other settings"):
+        verb.run([crawled.url], frozen.url, into, "0.4", "captured", job)
+
+
+def test_a_budget_counts_in_the_first_unit(sources, tmp_path):
+    opened = mixes.make(tmp_path / "mix", sources[1], [sources[2]], units=("documents", "bytes"), budget=20)
+    assert opened.manifest["realised"]["documents"]["total"] <= 20
+    assert Mix().units == ("bytes",)
+    assert tuple(Mix().ceilings.shares()) == planning.ORIGINS

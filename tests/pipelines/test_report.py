@@ -1,0 +1,241 @@
+import html.parser
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from pipelines import report
+from pipelines.reporting import markup, mix_page, page, svg
+from store import manifest
+from store.errors import UsageError
+from tests.pipelines import _fixtures as fixtures
+
+CONSISTENT = {"exit_code": 3, "line": "100 % of the human units rest on the archive file"}
+
+
+class Targets(dict[str, manifest.Opened]):
+    pass
+
+
+@pytest.fixture(scope="module")
+def targets(tmp_path_factory: pytest.TempPathFactory) -> Targets:
+    folder = tmp_path_factory.mktemp("report")
+    frozen = fixtures.snapshot(folder / "snapshot")
+    curated = fixtures.run(folder / "run", 420, frozen)
+    return Targets(
+        snapshot=frozen,
+        run=curated,
+        mix=fixtures.mix(folder / "mix", frozen, curated),
+        broken=fixtures.mix(folder / "broken", frozen, curated, honest=False),
+        empty_run=fixtures.run(folder / "empty-run", 0),
+        empty_snapshot=fixtures.snapshot(folder / "empty-snapshot", 0),
+        empty_mix=fixtures.mix(folder / "empty-mix", frozen, curated, empty=True),
+    )
+
+
+def written(targets: Targets, name: str, out: Path, **options: Any) -> str:
+    if targets[name].kind == "mix":
+        options = {"verification": CONSISTENT, **options}
+    summary = report.run(targets[name].url, str(out / f"{name}.html"), **options)
+    assert summary["out"] == str(out / f"{name}.html")
+    return Path(summary["out"]).read_text(encoding="utf-8")
+
+
+class Reader(html.parser.HTMLParser):
+    """Tags, attributes and text of a page, as a browser's tokenizer sees them."""
+
+    def __init__(self, source: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._in_style = False
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._in_style = tag == "style"
+
+    def handle_data(self, data: str) -> None:
+        self.text += "" if self._in_style else data
+
+
+ALL = ["run", "snapshot", "mix", "broken", "empty_run", "empty_snapshot", "empty_mix"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_page_is_self_contained_well_formed_and_inert(targets: Targets, name: str, tmp_path: Path) -> None:
+    source = written(targets, name, tmp_path)
+    read = Reader(source)
+    kinds = {tag for tag, _ in read.tags}
+    assert not kinds & {"script", "img", "iframe", "link", "object", "embed", "a", "form", "base"}
+    for tag, attributes in read.tags:
+        assert not any(key.startswith("on") or key in ("src", "href", "style") for key in attributes), (tag, attributes)
+    assert "default-src 'none'" in source.replace("&#x27;", "'")
+    style = source[source.index("<style>") : source.index("</style>")]
+    assert "url(" not in style and "@import" not in style and "prefers-color-scheme: dark" in style
+    for drawn in re.findall(r"<svg.*?</svg>", source, re.DOTALL):
+        root = ElementTree.fromstring(drawn)
+        assert [child.tag for child in root][:2] == ["title", "desc"] and root.attrib["role"] == "img"
+        assert not re.search(r'="[^"]*\b(nan|inf)\b[^"]*"', drawn)
+
+
+@pytest.mark.parametrize("name", ["run", "snapshot", "mix"])
+def test_the_same_input_gives_the_same_bytes(targets: Targets, name: str, tmp_path: Path) -> None:
+    (tmp_path / "again").mkdir()
+    assert written(targets, name, tmp_path) == written(targets, name, tmp_path / "again")
+
+
+def test_hostile_text_is_shown_and_does_nothing(targets: Targets, tmp_path: Path) -> None:
+    source = written(targets, "run", tmp_path)
+    read = Reader(source)
+    if "alert(document.cookie)" not in read.text:
+        pytest.fail("the hostile text of the fixture is not in the sample; choose another of its documents")
+    assert "<img" not in source and "<script" not in source and "</script" not in source
+    assert "</script></style><img src=x onerror=alert(1)>" in read.text
+
+
+def test_texts_are_drawn_per_origin_with_their_evidence_and_direction(targets: Targets, tmp_path: Path) -> None:
+    source = written(targets, "run", tmp_path)
+    groups = source.split('<details class="texts">')[1:]
+    assert [group.count("<article>") for group in groups] == [20, 20, 20, 20]
+    assert all(group.count("<blockquote dir=") == 20 for group in groups)
+    assert "snapshot_match" in groups[0] and "statistical" in groups[1] and "GTranslate" in groups[2]
+    assert 'lang="ar"' in source
+    assert max(map(len, re.findall(r"<blockquote[^>]*>(.*?)</blockquote>", source, re.DOTALL))) < 2 * page.EXCERPT
+
+
+def test_first_lines_of_a_run(targets: Targets, tmp_path: Path) -> None:
+    text = Reader(written(targets, "run", tmp_path)).text
+    counts = targets["run"].manifest["counts"]
+    assert (
+        f"{counts['records']:,} records became {counts['documents']:,} documents, of which {counts['kept']:,} are kept. Every record"
+        in text
+    )
+    human = counts["origins"]["human"]
+    assert (
+        f"{human} of {counts['documents']} documents ({100 * human / counts['documents']:.1f}\u00a0%) equal an eligible document"
+        in text
+    )
+    assert "unchanged since before 2022-01-01" in text and "rest on the archive file’s own capture record" in text
+    alone = Reader(written(targets, "empty_run", tmp_path)).text
+    assert "against no snapshot, so nothing in it can count as human" in alone
+
+
+def test_a_lost_record_is_said_first(targets: Targets, tmp_path: Path) -> None:
+    opened = targets["run"]
+    short = [entry for entry in opened.manifest["files"] if entry["path"] != "rejects/part-00000.parquet"]
+    body = {key: value for key, value in opened.manifest.items() if key not in ("id", "files")}
+    copy = tmp_path / "copy"
+    for entry in short:
+        (copy / entry["path"]).parent.mkdir(parents=True, exist_ok=True)
+        (copy / entry["path"]).write_bytes((Path(opened.url) / entry["path"]).read_bytes())
+    manifest.write(str(copy), {**body, "files": short})
+    report.run(str(copy), str(tmp_path / "copy.html"))
+    assert "are NOT accounted for" in (tmp_path / "copy.html").read_text()
+
+
+def test_the_way_into_a_mix_is_shown_for_a_run(targets: Targets, tmp_path: Path) -> None:
+    assert "in the shards of the mix" in written(targets, "run", tmp_path, mix=targets["mix"].url)
+    with pytest.raises(UsageError):
+        report.run(targets["snapshot"].url, mix=targets["mix"].url)
+
+
+def test_a_snapshot_says_first_whose_word_it_rests_on(targets: Targets, tmp_path: Path) -> None:
+    text = Reader(written(targets, "snapshot", tmp_path)).text
+    first, what = text.index("Of the human bytes"), text.index("A frozen snapshot")
+    assert first < what and "Example Library, catalogue of 2019" in text and "is not made here" in text
+    assert "under 50 words" in text and "machine-translation markup" in text
+
+
+def test_an_honest_mix_holds_its_floor(targets: Targets, tmp_path: Path) -> None:
+    source = written(targets, "mix", tmp_path)
+    assert "holds by bytes at every row of 3 shards" in source and 'class="bad"' not in source
+    assert "CONSISTENT, NOT ANCHORED" in source and targets["snapshot"].id in source
+
+
+@pytest.mark.parametrize("points", [5, 240])
+def test_one_row_below_the_floor_cannot_hide(
+    targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, points: int
+) -> None:
+    monkeypatch.setattr(mix_page, "POINTS", points)
+    source = written(targets, "broken", tmp_path, verification={"exit_code": 1, "wrong": ["data/train-00001-of-00003.parquet"]})
+    assert (
+        "by bytes, 1 row in 1 shard end below" in source
+        and source.count('<circle class="bad"') + source.count('class="bad"><title>below') == 1
+    )
+    assert "FAILED. Do not train on this." in source and "data/train-00001-of-00003.parquet" in source
+    assert "Nothing, until verify passes" in source
+
+
+def test_a_mix_is_verified_where_nobody_did(targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pipelines import verify
+
+    asked = []
+    monkeypatch.setattr(
+        verify,
+        "run",
+        lambda target, anchor, quiet=False: asked.append((target, anchor)) or {"exit_code": 1, "wrong": ["README.md"]},
+    )
+    report.run(targets["mix"].url, str(tmp_path / "mix.html"))
+    assert asked == [(targets["mix"].url, None)]
+    assert "README.md" in (tmp_path / "mix.html").read_text()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_page_says_proven_human(targets: Targets, name: str, tmp_path: Path) -> None:
+    assert not re.search(
+        r"proven human|certified human|guaranteed human|written by humans", written(targets, name, tmp_path), re.IGNORECASE
+    )
+
+
+def test_the_default_place_is_beside_the_folder_and_not_inside(targets: Targets, tmp_path: Path) -> None:
+    opened = fixtures.run(tmp_path / "run", 3)
+    summary = report.run(f"{opened.url}/")
+    assert summary["out"] == f"{tmp_path}/run.html" and Path(summary["out"]).exists()
+
+
+def test_shares_do_not_overstate() -> None:
+    assert markup.percent(0, 0) == "–"
+    assert markup.percent(0, 10**9) == "0\u00a0%" and markup.percent(1, 10**9) == "under 0.1\u00a0%"
+    assert markup.percent(10**9, 10**9) == "100\u00a0%" and markup.percent(10**9 - 1, 10**9) == "over 99.9\u00a0%"
+    assert markup.share(1, 3, "documents") == "1 of 3 documents"
+    assert markup.share(1500, 3000) == "1,500 of 3,000 (50.0\u00a0%)"
+    assert [markup.size(n) for n in (0, 999, 1234, 123_456_789, 10**13)] == [
+        "0\u00a0bytes",
+        "999\u00a0bytes",
+        "1.23\u00a0kB",
+        "123\u00a0MB",
+        "10\u00a0TB",
+    ]
+
+
+def test_markup_escapes_all_but_markup() -> None:
+    made = markup.element("p", "<b>&\x00\x1b", markup.element("i", "x"), None, ["a", 1], title='"<')
+    assert made == '<p title="&quot;&lt;">&lt;b&gt;&amp;\ufffd\ufffd<i>x</i>a1</p>'
+
+
+@pytest.mark.parametrize(
+    ("top", "ticks"), [(0, [0, 1]), (1, [0, 1]), (3, [0, 1, 2, 3]), (7, [0, 2, 4, 6, 8]), (1000, [0, 250, 500, 750, 1000])]
+)
+def test_ticks_are_round_whole_numbers_that_reach_the_top(top: int, ticks: list[int]) -> None:
+    assert svg.nice_ticks(top) == ticks
+
+
+def test_a_long_label_is_cut_in_its_middle() -> None:
+    cut = svg.shorten("a-very-long-subdomain.of-some.network.example", 120)
+    assert svg.extent(cut) <= 120 and cut.startswith("a-very") and cut.endswith("example") and "…" in cut
+
+
+def test_the_curve_marks_every_point_below_the_floor() -> None:
+    drawn = svg.along("t", "d", [(10, 10), (10, 20), (10, 21), (30, 41)], Fraction(1, 2))
+    assert drawn.count('class="bad"') == 1 and "below the floor: 47.62%" in drawn
+
+
+def test_time_has_no_gaps_and_turns_to_years() -> None:
+    unit, shown, undated = page.over_time([("2021-11", [1]), ("2022-02", [2]), ("no date", [3])])
+    assert (unit, shown, undated) == ("month", [("2021-11", [1]), ("2021-12", [0]), ("2022-01", [0]), ("2022-02", [2])], [3])
+    unit, shown, _ = page.over_time([("1999-11", [1]), ("2020-02", [2])])
+    assert unit == "year" and len(shown) == 22 and shown[0] == ("1999", [1])

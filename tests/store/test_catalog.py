@@ -1,0 +1,166 @@
+import json
+from pathlib import Path
+
+import duckdb
+import fsspec
+import pyarrow as pa
+import pytest
+
+from provenance import schema
+from store import catalog, manifest, tables
+from store.errors import CheckFailed, UsageError
+from tests.pipelines import _fixtures as fixtures
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("catalog")
+
+
+@pytest.fixture(scope="module")
+def frozen(folder: Path) -> manifest.Opened:
+    return fixtures.snapshot(folder / "snapshot", 40)
+
+
+@pytest.fixture(scope="module")
+def curated(folder: Path, frozen: manifest.Opened) -> manifest.Opened:
+    return fixtures.run(folder / "it's a [run]* of mine", 60, frozen)
+
+
+def rows(con: duckdb.DuckDBPyConnection, sql: str) -> list[tuple]:
+    return con.execute(sql).fetchall()
+
+
+def test_a_run_has_a_view_per_dataset_whatever_its_path(curated: manifest.Opened) -> None:
+    con = catalog.connect(curated.url)
+    for dataset in ("documents", "rejects", "sources", "evidence", "matches", "tags"):
+        expected = sum(entry["rows"] for entry in curated.entries(dataset))
+        assert rows(con, f"SELECT count(*) FROM {dataset}") == [(expected,)]
+    assert rows(con, "SELECT count(*) FROM documents") == [(60,)]
+
+
+def test_an_unlisted_file_is_in_no_view(curated: manifest.Opened) -> None:
+    tables.write(curated.url, "documents/part-99999.parquet", schema.DOCUMENTS.empty_table(), schema.DOCUMENTS)
+    row = fixtures.document("stray", 1, fixtures.CUTOFF, 1)
+    tables.write(curated.url, "documents/stray.parquet", pa.Table.from_pylist([row], schema=schema.DOCUMENTS), schema.DOCUMENTS)
+    assert rows(catalog.connect(curated), "SELECT count(*) FROM documents") == [(60,)]
+
+
+@pytest.mark.parametrize("dataset", list(schema.DATASETS))
+def test_an_empty_dataset_has_its_columns(tmp_path: Path, dataset: str) -> None:
+    con = catalog.connect(fixtures.run(tmp_path / "run", 0))
+    described = rows(con, f"DESCRIBE {dataset}")
+    assert [name for name, *_ in described] == schema.DATASETS[dataset].names
+    assert rows(con, f"SELECT count(*) FROM {dataset}") == [(0,)]
+    listed = fixtures.run(tmp_path / "full", 20)
+    if listed.files(dataset):
+        assert [(name, kind) for name, kind, *_ in rows(catalog.connect(listed), f"DESCRIBE {dataset}")] == [
+            (n, k) for n, k, *_ in described
+        ]
+
+
+def test_evidence_is_pivoted_to_one_row_per_document(curated: manifest.Opened) -> None:
+    con = catalog.connect(curated)
+    assert rows(con, "SELECT count(*), count(DISTINCT key) FROM evidence_wide") == [(60, 60)]
+    signals = [name for (name,) in rows(con, "SELECT DISTINCT signal FROM evidence ORDER BY 1")]
+    columns = [name for name, *_ in rows(con, "DESCRIBE evidence_wide")]
+    assert len(signals) > 1
+    assert [name for name in columns if name.endswith(("_value", "_llr"))] == [
+        f"{s}_{part}" for s in signals for part in ("value", "llr")
+    ]
+    wrong = "SELECT count(*) FROM evidence e JOIN evidence_wide w USING (key) WHERE e.signal = 'statistical' AND e.value IS DISTINCT FROM w.statistical_value"
+    assert rows(con, wrong) == [(0,)]
+
+
+def test_a_snapshot_by_version_and_its_wider_documents(folder: Path, frozen: manifest.Opened) -> None:
+    con = catalog.connect(f"{frozen.url}@{frozen.id}")
+    assert rows(con, "SELECT count(*) FROM documents WHERE eligible")[0][0] > 20
+    assert rows(con, "SELECT count(*) FROM bands") == [(0,)]
+    assert rows(con, "SELECT value FROM manifest WHERE key = 'id'") == [(frozen.id,)]
+    assert rows(con, "SELECT value FROM manifest WHERE key = 'parameters.minhash.permutations'") == [("128",)]
+    with pytest.raises(UsageError):
+        catalog.connect(f"{frozen.url}@{'0' * 64}")
+
+
+def test_a_mix_is_shards_and_files(tmp_path: Path, frozen: manifest.Opened, curated: manifest.Opened) -> None:
+    con = catalog.connect(fixtures.mix(tmp_path / "mix", frozen, curated))
+    assert rows(con, "SELECT count(DISTINCT shard), min(row), count(*) = (SELECT sum(rows) FROM files) FROM shards") == [
+        (3, 0, True)
+    ]
+    assert rows(con, "SELECT count(*) FROM (SELECT shard FROM shards GROUP BY shard HAVING max(row) + 1 <> count(*))") == [(0,)]
+
+
+def test_shards_in_jsonl_are_the_same_rows(tmp_path: Path, frozen: manifest.Opened, curated: manifest.Opened) -> None:
+    zstandard = pytest.importorskip("zstandard")
+    whole = fixtures.mix(tmp_path / "mix", frozen, curated)
+    wanted = rows(catalog.connect(whole), "SELECT shard, row, key, text, epoch, date::VARCHAR FROM shards ORDER BY ALL")
+    entries = []
+    for entry in whole.entries("data"):
+        found = tables.read([f"{whole.url}/{entry['path']}"]).to_pylist()
+        lines = "".join(json.dumps({**row, "date": row["date"] and row["date"].isoformat()}) + "\n" for row in found)
+        name = entry["path"].replace(".parquet", ".jsonl.zst")
+        (tmp_path / "lines" / "data").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "lines" / name).write_bytes(zstandard.compress(lines.encode()))
+        entries.append({**entry, "path": name})
+    lines_mix = manifest.write(str(tmp_path / "lines"), {"kind": "mix", "files": entries})
+    assert rows(catalog.connect(lines_mix), "SELECT shard, row, key, text, epoch, date::VARCHAR FROM shards ORDER BY ALL") == wanted
+
+
+def test_an_empty_mix_has_its_columns(tmp_path: Path, frozen: manifest.Opened, curated: manifest.Opened) -> None:
+    con = catalog.connect(fixtures.mix(tmp_path / "mix", frozen, curated, empty=True))
+    assert [name for name, *_ in rows(con, "DESCRIBE shards")] == ["shard", "row", *schema.SHARD.names]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "COPY (SELECT 1) TO '{folder}/out.csv'",
+        "EXPORT DATABASE '{folder}/out'",
+        "ATTACH '{folder}/out.db'",
+        "SELECT * FROM read_text('{folder}/secret.txt')",
+        "SELECT * FROM '{folder}/secret.csv'",
+        "SELECT * FROM glob('{folder}/*')",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SET allowed_paths = ['/']",
+    ],
+)
+def test_sql_reaches_nothing_outside(tmp_path: Path, curated: manifest.Opened, sql: str) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    before = sorted(path.name for path in tmp_path.iterdir())
+    con = catalog.connect(curated)
+    with pytest.raises(duckdb.Error):
+        con.execute(sql.format(folder=tmp_path)).fetchall()
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_a_missing_or_broken_file_is_named_and_not_skipped(tmp_path: Path) -> None:
+    opened = fixtures.run(tmp_path / "run", 20)
+    (tmp_path / "run/tags/part-00000.parquet").unlink()
+    with pytest.raises(CheckFailed, match="verify"):
+        catalog.connect(opened)
+    (tmp_path / "run/tags/part-00000.parquet").write_bytes(b"not parquet at all, but long enough to be read")
+    with pytest.raises(CheckFailed, match="verify"):
+        catalog.connect(opened)
+
+
+def test_a_remote_file_system_is_read_through_fsspec(tmp_path: Path) -> None:
+    fixtures.run(tmp_path / "run", 20)
+    memory = fsspec.filesystem("memory")
+    memory.put(str(tmp_path / "run"), "/catalog test/run", recursive=True)
+    try:
+        con = catalog.connect("memory://catalog test/run")
+        assert rows(con, "SELECT count(*) FROM documents JOIN tags USING (key)") == [(20,)]
+    finally:
+        memory.rm("/catalog test", recursive=True)
+
+
+def test_times_are_in_utc(curated: manifest.Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    assert rows(catalog.connect(curated), "SELECT current_setting('TimeZone')") == [("UTC",)]
+
+
+def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        catalog.connect(str(tmp_path))

@@ -1,0 +1,66 @@
+"""Whole files or none, on a local disk and on a file system that is not one."""
+
+import hashlib
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from store import files
+
+
+@pytest.fixture(params=["local", "memory"])
+def base(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "memory":
+        fsspec.filesystem("memory").store.clear()
+        return "memory://bucket/folder"
+    return str(tmp_path / "a folder")
+
+
+def test_round_trip_listing_and_digest(base: str) -> None:
+    files.write_bytes(files.join(base, "b/c.bin"), b"12345")
+    files.write_bytes(files.join(base, "a.bin"), b"")
+    assert files.list_files(base) == ["a.bin", "b/c.bin"]
+    assert files.read_bytes(files.join(base, "b", "c.bin")) == b"12345"
+    assert files.file_digest(files.join(base, "b/c.bin")) == (hashlib.sha256(b"12345").hexdigest(), 5)
+    files.move(files.join(base, "b/c.bin"), files.join(base, "d/e.bin"))
+    assert files.list_files(base) == ["a.bin", "d/e.bin"]
+    files.remove(files.join(base, "a.bin"))
+    files.remove_tree(files.join(base, "d"))
+    assert files.list_files(base) == []
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(base: str) -> None:
+    url = files.join(base, "x")
+    files.write_bytes(url, b"old")
+    with pytest.raises(RuntimeError), files.create(url) as file:
+        file.write(b"half of the new")
+        raise RuntimeError
+    assert files.read_bytes(url) == b"old"
+    assert files.list_files(base) == ["x"]
+    if files.is_local(base):
+        assert [path.name for path in Path(base).iterdir()] == ["x"]
+
+
+def test_files_in_the_making_are_not_listed(tmp_path: Path) -> None:
+    with files.create(str(tmp_path / "x")) as file:
+        file.write(b"1")
+        assert files.list_files(str(tmp_path)) == []
+    assert files.list_files(str(tmp_path)) == ["x"]
+    assert (file.size, file.sha256) == (1, hashlib.sha256(b"1").hexdigest())
+
+
+def test_the_version_of_a_changed_file_is_another_one(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"1")
+    before = files.version(str(path))
+    path.write_bytes(b"22")
+    assert files.version(str(path)) != before
+    assert files.version(str(path))[1] == 2
+
+
+def test_a_listing_of_nothing_is_empty_and_a_missing_file_an_error(base: str) -> None:
+    assert files.list_files(files.join(base, "nowhere")) == []
+    assert not files.exists(files.join(base, "nowhere"))
+    with pytest.raises(FileNotFoundError):
+        files.file_digest(files.join(base, "nowhere"))
