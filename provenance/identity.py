@@ -98,9 +98,13 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
         return hashlib.sha256(b"").digest()
     level = list(leaves)
     while len(level) > 1:
-        pairs = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-        level = pairs + level[len(level) & ~1 :]
+        level = _level_above(level)
     return level[0]
+
+
+def _level_above(level: list[bytes]) -> list[bytes]:
+    """Hashes of the pairs, and the last one as it is where it has no partner: RFC 6962's shape, built from below."""
+    return [*map(node_hash, level[0::2], level[1::2]), *level[len(level) & ~1 :]]
 
 
 class Tree:
@@ -109,8 +113,7 @@ class Tree:
     def __init__(self, leaves: Sequence[bytes]):
         self.levels = [list(leaves)]
         while len(self.levels[-1]) > 1:
-            below = self.levels[-1]
-            self.levels.append([node_hash(below[i], below[i + 1]) for i in range(0, len(below) - 1, 2)] + below[len(below) & ~1 :])
+            self.levels.append(_level_above(self.levels[-1]))
 
     @property
     def root(self) -> bytes:

@@ -162,12 +162,8 @@ def move(source: str, destination: str) -> None:
 
 def file_digest(url: str) -> tuple[str, int]:
     """SHA-256 in hex and size in bytes of a file. Raises `FileNotFoundError`."""
-    digest, size = hashlib.sha256(), 0
     with open_input(url) as file:
-        while chunk := file.read(CHUNK):
-            digest.update(chunk)
-            size += len(chunk)
-    return digest.hexdigest(), size
+        return hashlib.file_digest(file, hashlib.sha256).hexdigest(), file.seek(0, os.SEEK_END)
 
 
 def drop_temporaries(url: str) -> None:

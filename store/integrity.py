@@ -6,7 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow.compute as pc
+
 from provenance.identity import merkle_root
+from provenance.schema import SNAPSHOT_DOCUMENTS
 from store import files, tables
 from store.errors import CheckFailed
 from store.manifest import MANIFEST, MANIFESTS, WORK, Opened, parse, snapshot_ids
@@ -122,9 +125,11 @@ def _listed_elsewhere(url: str, path: str, found: Findings) -> set[str]:
 
 
 def _check_tree(opened: Opened, found: Findings) -> None:
-    leaves = tables.read(opened.files("documents"), ["key", "leaf"]).sort_by("key")
+    leaves = tables.read(opened.files("documents"), ["key", "leaf"], SNAPSHOT_DOCUMENTS)
+    order = pc.sort_indices(leaves["key"])
+    joined = bytes.fromhex("".join(leaves["leaf"].take(order).to_pylist()))
     tree = opened.manifest["tree"]
-    root = merkle_root([bytes.fromhex(leaf) for leaf in leaves["leaf"].to_pylist()]).hex()
+    root = merkle_root([joined[i : i + 32] for i in range(0, len(joined), 32)]).hex()
     if (leaves.num_rows, root) != (tree["size"], tree["root"]):
         found.blame(
             f"{MANIFESTS}/{opened.id}.json",

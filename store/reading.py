@@ -29,7 +29,7 @@ class Read(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """How files are read."""
 
     part_bytes: Annotated[int, msgspec.Meta(ge=1, description="bytes of a compressed file that one part of the work takes")] = (
-        8 << 20
+        4 << 20
     )
     max_record_bytes: Annotated[int, msgspec.Meta(ge=1024, description="decompressed bytes above which a record is skipped")] = (
         64 << 20

@@ -13,6 +13,16 @@ ROW_GROUP = 8192
 COMPRESSION = "zstd"
 
 
+UNREPEATED = frozenset(
+    "key id content_id url payload_digest metadata text leaf detail canonical other rank hash value signature offset".split()
+)
+"""Columns whose values hardly repeat: a dictionary of them is built in vain and slows every read."""
+
+
+def _repeating(schema: pa.Schema) -> list[str] | bool:
+    return [field.name for field in schema if field.name not in UNREPEATED and not pa.types.is_nested(field.type)] or False
+
+
 class Writer:
     """Context manager that writes record batches of one schema to one file.
 
@@ -22,7 +32,7 @@ class Writer:
     def __init__(self, base: str, path: str, schema: pa.Schema, metadata: dict[str, str] | None = None, **options: Any):
         self._url, self._path = files.join(base, path), path
         self._schema = schema.with_metadata(metadata) if metadata else schema
-        self._options = {"compression": COMPRESSION, "compression_level": 1, **options}
+        self._options = {"compression": COMPRESSION, "compression_level": 1, "use_dictionary": _repeating(schema), **options}
         self.rows = 0
         self.entry: dict[str, Any] = {}
 

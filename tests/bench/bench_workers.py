@@ -9,8 +9,8 @@ GOAL = 1.8
 
 
 def run(inputs: Inputs) -> list[Row]:
-    one = inputs.curated("one", inputs.crawl, "--workers", "1")[1]
-    two = inputs.curated("two", inputs.crawl, "--workers", "2")[1]
+    one = inputs.curated("one", inputs.large, "--workers", "1")[1]
+    two = inputs.curated("two", inputs.large, "--workers", "2")[1]
     start_one = inputs.tiny_run
     start_two = inputs.curated("tiny-two", [inputs.tiny[0]], "--workers", "2")[1]
     apart = (one - start_one).wall / (two - start_two).wall

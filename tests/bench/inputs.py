@@ -3,6 +3,7 @@
 import gzip
 import importlib
 import pydoc
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -87,6 +88,18 @@ class Inputs:
     def crawl(self) -> list[str]:
         """WARC files of whole crawls, the pages among them."""
         return self.pages + sorted(str(path) for path in (SHARED / "crawl" / "warc_real").glob("*.warc*") if path.is_file())
+
+    @cached_property
+    def large(self) -> list[str]:
+        """The crawl four times over, so that the work outweighs the start."""
+        copies = []
+        for number in range(4):
+            for source in self.crawl:
+                copy = self.folder / "large" / str(number) / Path(source).name
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, copy)
+                copies.append(str(copy))
+        return copies
 
     @cached_property
     def rows(self) -> list[str]:
