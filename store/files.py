@@ -163,7 +163,7 @@ def move(source: str, destination: str) -> None:
 def file_digest(url: str) -> tuple[str, int]:
     """SHA-256 in hex and size in bytes of a file. Raises `FileNotFoundError`."""
     with open_input(url) as file:
-        return hashlib.file_digest(file, hashlib.sha256).hexdigest(), file.seek(0, os.SEEK_END)
+        return hashlib.file_digest(cast(Any, file), hashlib.sha256).hexdigest(), file.seek(0, os.SEEK_END)
 
 
 def drop_temporaries(url: str) -> None:
