@@ -208,8 +208,10 @@ def _orders(parts: list[dict[str, Any]], partitions: list[int], workers: int) ->
                 yield {"parts": parts, "partitions": own}
         return
     rest = sorted(parts, key=lambda part: (-part.get("weight", 0), part["name"]))
+    # An order is a pipeline, which costs a tenth of a second or two to start: the last ones do not get smaller than this.
+    least = sum(part.get("weight", 0) + 1 for part in rest) / (20 * workers)
     while rest:
-        share = sum(part.get("weight", 0) + 1 for part in rest) / (2 * workers)
+        share = max(sum(part.get("weight", 0) + 1 for part in rest) / (2 * workers), least)
         order: list[dict[str, Any]] = []
         size = 0
         while rest and (not order or size + rest[0].get("weight", 0) < share):

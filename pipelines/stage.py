@@ -9,6 +9,7 @@ from a few strings. What is done has a receipt in the stage's folder, whose name
 context and its parts; a rerun does only what has none.
 """
 
+import functools
 import importlib
 import json
 import logging
@@ -72,9 +73,17 @@ announce: Callable[[str], None] = ignore
 
 
 def load(spec: dict[str, Any]) -> Any:
-    """The step object of a stage, made from its import path, context and folder, ready to work."""
-    module, _, name = spec["step"].partition(":")
-    step = getattr(importlib.import_module(module), name)(spec["context"] | {"folder": spec["folder"]})
+    """The step object of a stage, made from its import path, context and folder, ready to work.
+
+    A process that gets the parts of a stage in several orders makes it once: models take as long to load as pages to do.
+    """
+    return _load(spec["step"], canonical_json(spec["context"] | {"folder": spec["folder"]}))
+
+
+@functools.lru_cache(maxsize=1)
+def _load(path: str, context: bytes) -> Any:
+    module, _, name = path.partition(":")
+    step = getattr(importlib.import_module(module), name)(json.loads(context))
     step.setup()
     return step
 
