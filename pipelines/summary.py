@@ -3,7 +3,14 @@
 import sys
 from typing import Any
 
-HIDDEN = {"exit_code", "rows", "why", "line"}
+HIDDEN = {"exit_code", "verb", "rows", "why", "line", "kind"}
+"""Of no use to a person, or printed in another place."""
+
+DETAILS = {
+    "mix": {"requested", "counts", "supply", "crawled", "human_epochs", "human_effective"},
+    "verify": {"counts", "units", "anchored"},
+}
+"""Parts of a verb's summary that stand in `--json`, in the manifest and in the report, and would bury the table."""
 
 
 def show(verb: str, summary: dict[str, Any]) -> None:
@@ -13,9 +20,8 @@ def show(verb: str, summary: dict[str, Any]) -> None:
     if line := summary.get("line"):
         print(line)
     for name, value in summary.items():
-        if name in HIDDEN or value in (None, {}):
-            continue
-        _print(name, value, 0)
+        if name not in HIDDEN | DETAILS.get(verb, set()) and value not in (None, {}):
+            _print(name, value, 0)
     for path, why in (summary.get("why") or {}).items():
         print(f"wrong: {path}: {why}", file=sys.stderr)
 
@@ -26,10 +32,6 @@ def _print(name: str, value: Any, depth: int) -> None:
         print(label)
         for inner, content in value.items():
             _print(str(inner), content, depth + 1)
-    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        print(label)
-        for item in value:
-            print("  " * (depth + 1) + ", ".join(f"{k} {_text(v)}" for k, v in item.items()))
     else:
         print(f"{label:<34} {_text(value)}")
 
@@ -43,4 +45,4 @@ def _text(value: Any) -> str:
         return f"{value:,.4g}"
     if isinstance(value, list):
         return ", ".join(_text(item) for item in value) or "none"
-    return str(value)
+    return "none" if value is None else str(value)

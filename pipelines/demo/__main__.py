@@ -127,8 +127,8 @@ def run(folder: Path) -> int:
     verb("mix", curated, "--snapshot", snapshot, "--floor", FLOOR, "--min-attestation", LEVEL, "--into", mix)
     for target in (snapshot, curated, mix):
         verb("verify", target, "--anchor", anchor)
-    for target in (mix, curated):
-        verb("report", target, "--out", f"{target}.html")
+    verb("report", mix, "--anchor", anchor, "--out", f"{mix}.html")
+    verb("report", curated, "--mix", mix, "--out", f"{curated}.html")
     found = outcome.outcomes(curated, snapshot, truth)
     print()
     outcome.show(found)

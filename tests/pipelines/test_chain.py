@@ -1,5 +1,6 @@
 """The chain on small real archives: what becomes of each kind of record, the same bytes however it is run, and verify."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ from pipelines import cli, curate, freeze, verify
 from pipelines.cli import Job
 from store import files, manifest
 from store.errors import CheckFailed, UsageError
-from tests.builders import Capture, html, prose, write_warc
+from tests.builders import Capture, html, prose, warc, write_warc
 
 QUIET = Job(quiet=True)
 CUTOFF = "2022-01-01"
@@ -240,6 +241,28 @@ def test_a_digest_that_disagrees_is_a_reject_of_freeze(tmp_path: Path) -> None:
     )
     summary = freeze.run([str(path)], str(tmp_path / "snapshot"), CUTOFF, None, QUIET)
     assert summary["rejects_by_reason"].get("attest/digest_disagrees") == 1
+
+
+def test_every_path_may_be_on_a_file_system_that_is_no_disk(capsys: pytest.CaptureFixture[str]) -> None:
+    import fsspec
+
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/old/a.warc.gz", warc(HUMAN[:5]))
+    memory.pipe("/new/b.warc.gz", warc(new_crawl()))
+
+    def run(*arguments: str) -> dict[str, Any]:
+        assert cli.main([*arguments, "--json", "--quiet"]) == 0, arguments
+        return json.loads(capsys.readouterr().out)
+
+    anchor = run("freeze", "memory://old", "--into", "memory://out/snapshot", "--cutoff", CUTOFF)["id"]
+    run("curate", "memory://new", "--into", "memory://out/run", "--against", f"memory://out/snapshot@{anchor}")
+    mix = ["--snapshot", "memory://out/snapshot", "--min-attestation", "captured", "--floor", "0.5"]
+    run("mix", "memory://out/run", *mix, "--into", "memory://out/mix")
+    for name in ("snapshot", "run", "mix"):
+        assert run("verify", f"memory://out/{name}", "--anchor", anchor)["result"] == "VERIFIED"
+        run("report", f"memory://out/{name}")
+    assert run("query", "memory://out/run", "select count(*) as n from tags")["answer"] == [{"n": 10}]
+    assert not [path for path in memory.find("/out") if "_work" in path]
 
 
 @pytest.mark.slow
