@@ -182,7 +182,18 @@ def run(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:
     from pipelines import report, verify
 
     verification = verify.run(arguments.target, arguments.anchor, quiet=True) if arguments.anchor else None
-    return report.run(arguments.target, arguments.out, arguments.mix, verification)
+    summary = report.run(arguments.target, arguments.out, arguments.mix, verification)
+    if verification:
+        summary |= {"verification": verification["result"], "exit_code": int(verification["exit_code"] == 1)}
+    return summary
+
+
+def _failed(message: str, code: int, argv: Sequence[str] | None) -> int:
+    """Says what went wrong on standard error and, with --json, as the one object on standard output."""
+    print(f"error: {message}", file=sys.stderr)
+    if "--json" in (sys.argv[1:] if argv is None else argv):
+        print(json.dumps({"error": message, "exit_code": code}, ensure_ascii=False))
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -192,13 +203,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments, job = parse(sys.argv[1:] if argv is None else argv)
         summary = run(arguments, job)
     except LowbackgroundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        if numbers := getattr(error, "summary", None):
-            print(json.dumps(numbers, ensure_ascii=False))
-        return error.exit_code
+        return _failed(str(error), error.exit_code, argv)
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        return _failed(
+            f"{error.strerror or error}{where}: a file or folder cannot be used. Check the path and who may use it.", 2, argv
+        )
     except KeyboardInterrupt:
         print("error: interrupted; the same command goes on where it ended.", file=sys.stderr)
         return 130

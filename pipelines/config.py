@@ -4,7 +4,7 @@ A YAML file gives sections; `--section.key=value` on the command line goes over 
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -46,8 +46,8 @@ def _parse_yaml(url: str) -> dict[str, Any]:
 
     try:
         data = yaml.safe_load(files.read_bytes(url))
-    except FileNotFoundError as error:
-        raise UsageError(f"--config {url} is not there. Name a YAML file.") from error
+    except OSError as error:
+        raise UsageError(f"--config {url} is not there, or is no file ({error.strerror or error}). Name a YAML file.") from error
     except yaml.YAMLError as error:
         raise UsageError(f"--config {url} is not YAML: {error}.") from error
     if data is None:
@@ -82,7 +82,7 @@ def resolve(verb: str, config: str | None, overrides: Sequence[tuple[str, str]])
 def _convert(kind: type[T], name: str, values: Mapping[str, Any], texts: Mapping[str, str]) -> T:
     try:
         fields = {field.name: field.type for field in msgspec.structs.fields(kind)}
-        typed = {field: _from_text(fields[field], text) for field, text in texts.items()}
+        typed = {field: _typed(name, field, fields[field], text) for field, text in texts.items()}
         return msgspec.convert({**values, **typed}, kind)
     except (msgspec.ValidationError, ValueError, TypeError) as error:
         raise UsageError(
@@ -90,16 +90,21 @@ def _convert(kind: type[T], name: str, values: Mapping[str, Any], texts: Mapping
         ) from error
 
 
+def _typed(section: str, field: str, kind: Any, text: str) -> Any:
+    try:
+        return _from_text(kind, text)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise ValueError(f"--{section}.{field} {text!r}: {error}") from error
+
+
 def _from_text(kind: Any, text: str) -> Any:
     """A command-line value in the type of its field: JSON for lists and objects, else by msgspec's lax conversion."""
-    if text in ("null", "none", ""):
-        return None
+    if text in ("null", ""):
+        return msgspec.convert(None, kind)
     if text[:1] in "[{":
         return msgspec.convert(msgspec.json.decode(text.encode()), kind)
-    try:
-        return msgspec.convert(text, kind, strict=False)
-    except msgspec.ValidationError:
-        return msgspec.convert(text.split(","), kind, strict=False)
+    listed = get_origin(get_args(kind)[0] if get_origin(kind) is Annotated else kind) in (list, tuple)
+    return msgspec.convert(text.split(",") if listed else text, kind, strict=False)
 
 
 def keys(kinds: Mapping[str, type[msgspec.Struct]]) -> list[str]:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines import config, ingest, matching, resolving, target
+from pipelines import config, ingest, matching, resolving
 from pipelines.progress import Progress
-from pipelines.runner import Runner, check_beam_args, promote
+from pipelines.runner import Runner, check_beam_args
 from pipelines.stage import Stage
+from pipelines.target import Target, apart
 from provenance import schema
 from provenance.identity import digest
-from store import files, integrity, manifest, tables
+from store import files, integrity, manifest
 from store.errors import UsageError
 from store.manifest import Opened
 
@@ -26,18 +27,19 @@ def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -
     settings = config.resolve("curate", job.config, job.overrides)
     check_beam_args(job.beam_args, job.workers)
     plain, made = config.plain(settings), parameters(settings)
-    snapshots = [manifest.open_snapshot(url) for url in against]
+    snapshots = list({snapshot.id: snapshot for snapshot in map(manifest.open_snapshot, against)}.values())
     _check_comparable(made["minhash"], snapshots)
     if job.dry_run:
-        return dry_run(sources, into, plain, [f"{dataset}/" for dataset in schema.DATASETS], [s.id for s in snapshots])
-    target.finished(into, "run")
-    for snapshot in snapshots:
-        integrity.require(snapshot, MATCHED_DATASETS)
+        return dry_run(
+            sources, into, plain, [*(f"{dataset}/" for dataset in schema.DATASETS), manifest.MANIFEST], [s.id for s in snapshots]
+        )
     progress = Progress(quiet=job.quiet)
-    with Runner(job.workers, job.beam_args, progress) as runner:
-        chain = _Chain(into, plain, made, snapshots, runner)
-        opened = chain.run(sources)
-    target.close(into, {"verb": "curate", "id": opened.id}, progress)
+    apart(into, sources)
+    with Target(into, "run") as target, Runner(job.workers, job.beam_args, progress) as runner:
+        for snapshot in snapshots:
+            integrity.require(snapshot, MATCHED_DATASETS)
+        opened = _Chain(target, plain, made, snapshots, runner).run(sources)
+        target.log("curate", progress)
     return summary(into, opened)
 
 
@@ -46,8 +48,12 @@ def parameters(settings: dict[str, Any]) -> dict[str, Any]:
     from pipelines import toolbox
     from provenance import evidence, extract, minhash
 
+    try:
+        extracted = extract.digest(settings["extract"])
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     return {
-        "extract": extract.digest(settings["extract"]),
+        "extract": extracted,
         "minhash": minhash.parameters(settings["minhash"]),
         "rules": evidence.rules(toolbox.calibration(), settings["verdict"]),
         "schema_version": schema.SCHEMA_VERSION,
@@ -58,7 +64,7 @@ def dry_run(sources: Sequence[str], into: str, plain: dict[str, Any], datasets: 
     """What the command would read and write; nothing is touched."""
     from store import reading
 
-    inputs = [path for _, path in reading.expand(sources)]
+    inputs = [url for url, _ in reading.expand(sources)]
     return {
         "dry_run": True,
         "config": plain,
@@ -81,9 +87,8 @@ def _check_comparable(ours: dict[str, Any], snapshots: list[Opened]) -> None:
 class _Chain:
     """The stages of one run, in order."""
 
-    def __init__(self, into: str, plain: dict[str, Any], made: dict[str, Any], snapshots: list[Opened], runner: Runner):
-        self.into, self.plain, self.made, self.snapshots, self.runner = into, plain, made, snapshots, runner
-        self.work = target.work(into)
+    def __init__(self, target: Target, plain: dict[str, Any], made: dict[str, Any], snapshots: list[Opened], runner: Runner):
+        self.target, self.plain, self.made, self.snapshots, self.runner = target, plain, made, snapshots, runner
         self.references = [
             {"id": s.id, "cutoff": s.manifest["cutoff"], "documents": s.files("documents"), "bands": s.files("bands")}
             for s in snapshots
@@ -93,12 +98,12 @@ class _Chain:
         self, name: str, step: str, parts: Sequence[dict[str, Any]], partitions: tuple[int, ...] = (), **context: Any
     ) -> Stage:
         shared = {"config": self.plain, "parameters": self.made, "prefix": PREFIX, "snapshots": self.references}
-        return Stage(name, f"pipelines.{step}", self.work, shared | context, tuple(parts), partitions)
+        return Stage(name, f"pipelines.{step}", self.target.work, shared | context, tuple(parts), partitions)
 
     def run(self, sources: Sequence[str]) -> Opened:
-        found = ingest.survey(sources, self.work, self.plain, self.runner)
+        found = ingest.survey(sources, self.target.work, self.plain, self.runner)
         job = digest([self.plain, self.made, ingest.inputs_digest_parts(found), [s.id for s in self.snapshots]])
-        if opened := target.claim(self.into, "run", job):
+        if opened := self.target.claim(job):
             return opened
         parts = ingest.parts(found, self.plain["read"]["part_bytes"])
         extract = self._stage("extract", "extraction:ExtractPart", parts)
@@ -107,14 +112,12 @@ class _Chain:
         matched = self._match(extract, extracted)
         tag = self._tag(extract, extracted, matched["resolve"][0])
         tagged = self.runner.run(tag)
-        entries = promote(self.into, extracted, extract.folder)
-        entries += promote(self.into, _only(matched["resolve"][1], "matches"), matched["resolve"][0].folder)
-        entries += promote(self.into, tagged, tag.folder)
-        entries.append(tables.write(self.into, f"sources/{PREFIX}-00000.parquet", table, schema.SOURCES))
-        return manifest.write(
-            self.into,
+        entries = self.target.promote(extracted, extract.folder)
+        entries += self.target.promote(_only(matched["resolve"][1], "matches"), matched["resolve"][0].folder)
+        entries += self.target.promote(tagged, tag.folder)
+        entries.append(self.target.add_table(f"sources/{PREFIX}-00000.parquet", table, schema.SOURCES))
+        return self.target.finish(
             {
-                "kind": "run",
                 "job": job,
                 "config": self.plain,
                 "config_digest": digest(self.plain),

@@ -10,7 +10,8 @@ import pyarrow as pa
 from pipelines import moments, toolbox
 from provenance import evidence, identity, minhash, pages, schema
 from provenance.decode import clean
-from store import reading, tables
+from store import files, reading, tables
+from store.errors import Incomplete
 from store.records import Record, Split, Unreadable
 
 FLUSH_BYTES = 16 << 20
@@ -58,6 +59,7 @@ class ExtractPart:
     def _piece(self, piece: dict[str, Any], output: "_Output") -> dict[str, Any]:
         split = Split(**piece["split"])
         documents = rejects = 0
+        self._unchanged(piece)
         for item in reading.read(piece["url"], piece["format"], split, self.config["read"]):
             where: dict[str, Any] = {"offset": item.offset, "member_offset": item.member_offset}
             where |= {name: _clean(getattr(item, name)) for name in ("record_type", "id", "url")}
@@ -65,13 +67,14 @@ class ExtractPart:
                 "key": identity.key(piece["sha256"], piece["copy"], item.offset, item.member_offset),
                 "file_path": piece["file_path"],
             }
-            made = self._page(item)
+            made = self._page(item, piece["damage"])
             if isinstance(made, pages.Rejection):
                 output.reject({**where, "stage": made.stage, "reason": made.reason, "detail": _clean(made.detail)})
                 rejects += 1
             else:
                 output.document(where, made)
                 documents += 1
+        self._unchanged(piece)
         if documents + rejects != split.records:
             raise RuntimeError(
                 f"{piece['file_path']}: the survey framed {split.records} records from {split.start}, and {documents + rejects} were read; "
@@ -79,13 +82,27 @@ class ExtractPart:
             )
         return {"sha256": piece["sha256"], "copy": piece["copy"], "documents": documents, "rejects": rejects}
 
-    def _page(self, item: Record | Unreadable) -> "pages.Page | pages.Rejection":
+    @staticmethod
+    def _unchanged(piece: dict[str, Any]) -> None:
+        """Refuses a file that is no longer the one whose digest the keys carry."""
+        if (version := files.version(piece["url"])[0]) != piece["version"]:
+            raise Incomplete(
+                f"{piece['file_path']} changed while it was read ({piece['version']} when it was surveyed, now {version}); its digest and "
+                "keys would name other bytes. Let nobody write to it, and run again."
+            )
+
+    def _page(self, item: Record | Unreadable, damage: tuple[int, int] | None) -> "pages.Page | pages.Rejection":
         if isinstance(item, Unreadable):
             return pages.Rejection("read", item.reason, item.detail)
         page = pages.page(item.record_type, item.url, item.date, item.block, item.headers, item.text, item.columns, self.tools)
-        if self.admit is None or isinstance(page, pages.Rejection):
+        if isinstance(page, pages.Rejection):
             return page
-        return self.admit(item, page)
+        if damage and damage[0] <= item.offset <= damage[1]:
+            # It may be text of a broken record, written by whoever wrote the page.
+            if self.admit is not None:
+                return pages.Rejection("attest", "beside_damage", "follows a damaged record, whose text may hold it")
+            return replace(page, attestation="none")
+        return page if self.admit is None else self.admit(item, page)
 
 
 def _clean(text: str | None) -> str | None:

@@ -1,16 +1,18 @@
 """`freeze`: make a snapshot of sources that are older than a cutoff, which nobody can change unnoticed."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipelines import config, ingest, matching, moments, sealing, target
+from pipelines import config, ingest, matching, moments, sealing
 from pipelines.curate import counts, dry_run, parameters
 from pipelines.progress import Progress
-from pipelines.runner import Runner, check_beam_args, promote
+from pipelines.runner import Runner, check_beam_args
 from pipelines.stage import Stage
+from pipelines.target import Target, apart
 from provenance import schema
 from provenance.identity import digest
-from store import files, manifest, tables
+from store import files, manifest
 from store.errors import UsageError
 from store.manifest import Opened
 
@@ -28,19 +30,24 @@ def run(sources: Sequence[str], into: str, cutoff: str, declaration: str | None,
     admission = {"cutoff": _cutoff(cutoff), "declaration": _declaration(declaration)}
     if job.dry_run:
         return dry_run(sources, into, plain | {"admission": admission}, [f"{dataset}/" for dataset in DATASETS], [])
-    target.finished(into, "snapshot")
     progress = Progress(quiet=job.quiet)
-    with Runner(job.workers, job.beam_args, progress) as runner:
-        opened = _Chain(into, plain, made, admission, runner).run(sources)
-    target.close(into, {"verb": "freeze", "id": opened.id}, progress)
+    apart(into, sources)
+    with Target(into, "snapshot") as target, Runner(job.workers, job.beam_args, progress) as runner:
+        opened = _Chain(target, plain, made, admission, runner).run(sources)
+        target.log("freeze", progress)
     return summary(into, opened)
 
 
 def _cutoff(text: str) -> str:
     """The cutoff as an instant in UTC; a date is its first instant. Raises `UsageError`."""
     try:
-        return moments.text(moments.instant(text))
-    except ValueError as error:
+        instant = moments.instant(text)
+        if instant > datetime.now(UTC):
+            raise UsageError(
+                f"--cutoff {text} lies in the future, so captures that nobody can have made would pass it. Name a past date."
+            )
+        return moments.text(instant)
+    except (ValueError, OverflowError) as error:
         raise UsageError(
             f"--cutoff {text!r} is no date: {error}. Captures are compared with it; write 2022-01-01 or 2022-01-01T00:00:00Z."
         ) from error
@@ -57,21 +64,20 @@ def _declaration(text: str | None) -> str | None:
 class _Chain:
     """The stages of one freeze, in order."""
 
-    def __init__(self, into: str, plain: dict[str, Any], made: dict[str, Any], admission: dict[str, Any], runner: Runner):
-        self.into, self.plain, self.made, self.admission, self.runner = into, plain, made, admission, runner
-        self.work = target.work(into)
+    def __init__(self, target: Target, plain: dict[str, Any], made: dict[str, Any], admission: dict[str, Any], runner: Runner):
+        self.target, self.plain, self.made, self.admission, self.runner = target, plain, made, admission, runner
         self.prefix = ""
 
     def _stage(
         self, name: str, step: str, parts: Sequence[dict[str, Any]], partitions: tuple[int, ...] = (), **context: Any
     ) -> Stage:
         shared = {"config": self.plain, "parameters": self.made, "prefix": self.prefix}
-        return Stage(name, f"pipelines.{step}", self.work, shared | context, tuple(parts), partitions)
+        return Stage(name, f"pipelines.{step}", self.target.work, shared | context, tuple(parts), partitions)
 
     def run(self, sources: Sequence[str]) -> Opened:
-        found = ingest.survey(sources, self.work, self.plain, self.runner)
+        found = ingest.survey(sources, self.target.work, self.plain, self.runner)
         job = digest([self.plain, self.made, self.admission, ingest.inputs_digest_parts(found)])
-        if opened := target.claim(self.into, "snapshot", job):
+        if opened := self.target.claim(job):
             return opened
         # Several versions of a snapshot may share a folder, so their files are told apart by their job.
         self.prefix = job[:12]
@@ -93,11 +99,11 @@ class _Chain:
             for name, receipt in extracted.items()
         }
         entries = (
-            promote(self.into, others, extract.folder)
-            + promote(self.into, sealed, seal.folder)
-            + promote(self.into, indexed, bands.folder)
+            self.target.promote(others, extract.folder)
+            + self.target.promote(sealed, seal.folder)
+            + self.target.promote(indexed, bands.folder)
         )
-        entries.append(tables.write(self.into, f"sources/{self.prefix}-00000.parquet", table, schema.SOURCES))
+        entries.append(self.target.add_table(f"sources/{self.prefix}-00000.parquet", table, schema.SOURCES))
         return self._finish(job, entries, extracted, sealed, tree)
 
     def _seal(self, extract: Stage, extracted: dict[str, dict[str, Any]]) -> tuple[Stage, dict[str, dict[str, Any]]]:
@@ -146,7 +152,7 @@ class _Chain:
             "files": manifest.sorted_files(entries),
             "counts": counts(extracted) | _sealed_counts(sealed),
         }
-        return manifest.write_snapshot(self.into, body)
+        return self.target.finish(body)
 
 
 def _sealed_counts(sealed: dict[str, dict[str, Any]]) -> dict[str, Any]:

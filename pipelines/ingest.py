@@ -33,6 +33,8 @@ class Source:
     boundaries: int
     unaccounted: int
     splits: tuple[dict[str, int], ...]
+    damage: tuple[int, int] | None
+    version: str
 
 
 class SurveyFile:
@@ -65,6 +67,7 @@ def survey(sources: Sequence[str], work: str, config: dict[str, Any], runner: Ru
         {"name": f"{i:06d}", "url": url, "version": version, "weight": size}
         for i, (url, (version, size)) in enumerate((url, files.version(url)) for url, _ in inputs)
     )
+    versions = {str(part["url"]): str(part["version"]) for part in parts}
     receipts = runner.run(Stage("survey", "pipelines.ingest:SurveyFile", work, {"config": {"read": config["read"]}}, parts))
     found = sorted(
         ((receipt, url, path) for receipt, (url, path) in zip(receipts.values(), inputs, strict=True)),
@@ -75,7 +78,9 @@ def survey(sources: Sequence[str], work: str, config: dict[str, Any], runner: Ru
     for receipt, url, path in found:
         copy = copies[receipt["sha256"]] = copies.get(receipt["sha256"], -1) + 1
         numbers = {name: receipt[name] for name in ("sha256", "size", "format", "records", "boundaries", "unaccounted")}
-        result.append(Source(url=url, file_path=path, copy=copy, splits=tuple(receipt["splits"]), **numbers))
+        damage = tuple(receipt["damage"]) if receipt["damage"] else None
+        version = versions[url]
+        result.append(Source(url, path, copy=copy, splits=tuple(receipt["splits"]), damage=damage, version=version, **numbers))
     if lost := [source for source in result if source.unaccounted]:
         raise CheckFailed(
             f"{lost[0].file_path}: {lost[0].unaccounted} of {lost[0].boundaries} record starts that a scan for markers found were read by nobody; "
@@ -88,7 +93,7 @@ def parts(sources: Sequence[Source], part_bytes: int) -> tuple[dict[str, Any], .
     """Cuts the files into parts of about `part_bytes`: splits of large files alone, small ones together, in order."""
     packed: list[dict[str, Any]] = []
     for source in sources:
-        where = {name: getattr(source, name) for name in ("url", "file_path", "sha256", "copy", "format")}
+        where = {name: getattr(source, name) for name in ("url", "file_path", "sha256", "copy", "format", "damage", "version")}
         for split in source.splits:
             size = max(split["bytes"], 1)
             if not packed or packed[-1]["weight"] + size > part_bytes:

@@ -85,7 +85,7 @@ class RankDocuments:
             create table best as select content_id, scope, key as reference, eligible, attestation as reference_attestation from ({union})
             where content_id in (select content_id from documents)
             qualify row_number() over (partition by content_id order by eligible desc, list_position([{levels}], attestation) desc,
-              date_end nulls last, payload_digest nulls last, key) = 1
+              date_end nulls last, payload_digest nulls last, key, scope) = 1
         """)
 
 

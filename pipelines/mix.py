@@ -5,16 +5,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pipelines import mixcard, target
+from pipelines import mixcard
 from pipelines.mixing import Scatter, WriteShard
 from pipelines.planning import Planned, plan
 from pipelines.progress import Progress
-from pipelines.runner import Runner, check_beam_args, promote
+from pipelines.runner import Runner, check_beam_args
 from pipelines.stage import Stage
+from pipelines.target import Target
 from provenance import floor as floors
 from provenance.floor import Mix
 from provenance.identity import digest, sha256_hex
-from store import files, manifest, shards
+from store import files, integrity, manifest, shards
 from store.errors import LowbackgroundError, UsageError
 from store.manifest import Opened
 
@@ -47,23 +48,24 @@ def run(
     name = digest([plain, frozen.id, [run.id for run in crawled]])
     if job.dry_run:
         return _dry_run(mix, plain, frozen, crawled, into)
-    if opened := target.claim(into, "mix", name):
-        return summary(into, opened)
     progress = Progress(quiet=job.quiet)
-    try:
-        planned = plan(mix, frozen, crawled, target.work(into))
-    except LowbackgroundError:
-        target.release(into)
-        raise
-    with Runner(job.workers, job.beam_args, progress) as runner:
-        opened = write(into, mix, plain, planned, frozen, crawled, tokenizer, runner, name)
-    target.close(into, {"verb": "mix", "id": opened.id}, progress)
+    with Target(into, "mix") as target, Runner(job.workers, job.beam_args, progress) as runner:
+        opened = target.claim(name)
+        if opened is None:
+            try:
+                planned = plan(mix, frozen, crawled, target.work)
+            except LowbackgroundError:
+                target.release()
+                raise
+            opened = write(target, mix, plain, planned, frozen, crawled, tokenizer, runner, name)
+            target.log("mix", progress)
     return summary(into, opened)
 
 
 def open_sources(snapshot: str, runs: Sequence[str]) -> tuple[Opened, list[Opened]]:
     """The snapshot and the runs. Raises `UsageError` for a run that was not curated against this snapshot."""
-    frozen, crawled = manifest.open_snapshot(snapshot), [manifest.open_run(url) for url in runs]
+    frozen = manifest.open_snapshot(snapshot)
+    crawled = list({run.id: run for run in map(manifest.open_run, runs)}.values())
     for run in crawled:
         against = [known["id"] for known in run.manifest["snapshots"]]
         if frozen.id not in against:
@@ -71,6 +73,9 @@ def open_sources(snapshot: str, runs: Sequence[str]) -> tuple[Opened, list[Opene
                 f"run {run.url} was curated against {', '.join(against) or 'no snapshot'} and the mix is to rest on {frozen.id}; copies of its "
                 f"human documents could stand in the mix as others. Run curate with --against {frozen.url}, or name the snapshot it was curated against."
             )
+    integrity.require(frozen, ("documents",))
+    for run in crawled:
+        integrity.require(run, ("documents", "tags"))
     return frozen, crawled
 
 
@@ -107,7 +112,7 @@ def _dry_run(mix: Mix, plain: dict[str, Any], frozen: Opened, crawled: list[Open
 
 
 def write(
-    into: str,
+    target: Target,
     mix: Mix,
     plain: dict[str, Any],
     planned: Planned,
@@ -118,7 +123,7 @@ def write(
     job: str,
 ) -> Opened:
     """Writes what was planned: scatters texts by shard where there are several, then writes each shard and its proof."""
-    work = target.work(into)
+    work = target.work
     copies = [(SNAPSHOT, files.read_bytes(files.join(frozen.url, manifest.MANIFESTS, f"{frozen.id}.json")))]
     if tokenizer is not None:
         copies.append((TOKENIZER, tokenizer))
@@ -142,20 +147,14 @@ def write(
     }
     stage = Stage("shards", "pipelines.mixing:WriteShard", work, context, tuple(planned.shard_jobs))
     receipts = runner.run(stage)
-    entries = promote(into, receipts, stage.folder)
+    entries = target.promote(receipts, stage.folder)
     for path, data in copies:
-        entries.append(_copy(into, path, data))
-    return _finish(into, mix, plain, planned, frozen, crawled, entries, list(receipts.values()), job)
-
-
-def _copy(into: str, path: str, data: bytes) -> dict[str, Any]:
-    with files.create(files.join(into, path)) as sink:
-        sink.write(data)
-    return {"path": path, "sha256": sink.sha256, "size": sink.size, "rows": None}
+        entries.append(target.add_bytes(path, data))
+    return _finish(target, mix, plain, planned, frozen, crawled, entries, list(receipts.values()), job)
 
 
 def _finish(
-    into: str,
+    target: Target,
     mix: Mix,
     plain: dict[str, Any],
     planned: Planned,
@@ -186,8 +185,8 @@ def _finish(
         "counts": merged([receipt["counts"] for receipt in receipts]),
         "stated": planned.stated,
     }
-    entries = [*entries, _copy(into, "README.md", mixcard.card(body, mix.format).encode())]
-    return manifest.write(into, body | {"files": manifest.sorted_files(entries)})
+    entries = [*entries, target.add_bytes("README.md", mixcard.card(body, mix.format).encode())]
+    return target.finish(body | {"files": manifest.sorted_files(entries)})
 
 
 def merged(counts: Sequence[dict[str, Any]]) -> dict[str, Any]:

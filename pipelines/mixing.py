@@ -15,14 +15,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.tokenizer import Tokenizer
 from provenance import floor
 from provenance.floor import Mix
-from provenance.identity import Leaf, canonical_json, leaf_hash
+from provenance.identity import LEAF_VERSION, Leaf, canonical_json, leaf_hash
 from provenance.schema import SHARD, TIME
 from store import files, shards, tables
 from store.errors import CheckFailed
 
 ROW_GROUP_BYTES = 8 << 20
+STRETCH_ROWS = 1024
 SCATTER_BYTES = 128 << 20
 """Text that `Scatter` holds before it writes it out by shard."""
 
@@ -38,35 +40,39 @@ TEXTS = pa.schema(
 )
 """What a shard needs of a document; what only a snapshot's documents have is null for others."""
 
+PLAN = ["source", "part", "row", "origin", "epoch", "leaf_index"]
+"""What a shard needs of its plan."""
+
 
 def part_name(number: int) -> str:
     return f"{number:05d}"
 
 
-def row_groups(url: str, rows: np.ndarray) -> Iterator[tuple[pa.Table, np.ndarray]]:
-    """The row groups of a documents file that hold some rows (sorted), as `TEXTS`, with those rows' places in each."""
+def stretches(url: str, rows: np.ndarray) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """The stretches of a documents file that hold some rows (sorted), as `TEXTS`, with those rows' places in each."""
     with tables.opened(url) as file:
         columns = [name for name in TEXTS.names if name in file.schema_arrow.names]
-        start = 0
-        for group in range(file.num_row_groups):
-            stop = start + file.metadata.row_group(group).num_rows
-            inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)] - start
-            if len(inside):
-                yield _widen(file.read_row_group(group, columns=columns, use_threads=False)), inside
-            start = stop
+        ends = np.cumsum([0, *(file.metadata.row_group(group).num_rows for group in range(file.num_row_groups))])
+        for group in np.flatnonzero(np.diff(np.searchsorted(rows, ends))).tolist():
+            start = int(ends[group])
+            # In one piece a group's texts grow into memory of twice their size.
+            for batch in file.iter_batches(STRETCH_ROWS, row_groups=[group], columns=columns, use_threads=False):
+                stop = start + batch.num_rows
+                inside = rows[np.searchsorted(rows, start) : np.searchsorted(rows, stop)] - start
+                if len(inside):
+                    yield _widen(batch), inside
+                start = stop
 
 
 def read_rows(url: str, rows: np.ndarray) -> Iterator[pa.Table]:
-    """Some rows (sorted) of a documents file as `TEXTS`, a row group at a time."""
-    for table, inside in row_groups(url, rows):
+    """Some rows (sorted) of a documents file as `TEXTS`, a stretch at a time."""
+    for table, inside in stretches(url, rows):
         yield table if len(inside) == table.num_rows else table.take(pa.array(inside))
 
 
-def _widen(table: pa.Table) -> pa.Table:
-    columns = [
-        table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(table.num_rows, field.type)
-        for field in TEXTS
-    ]
+def _widen(batch: pa.RecordBatch) -> pa.Table:
+    there, rows = batch.schema.names, batch.num_rows
+    columns = [batch[field.name].cast(field.type) if field.name in there else pa.nulls(rows, field.type) for field in TEXTS]
     return pa.table(columns, schema=TEXTS)
 
 
@@ -82,9 +88,8 @@ class Scatter:
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         """Writes `texts/PART.arrow`, whose batches belong to the shards that `texts/PART.json` lists in order."""
         name = part_name(part["part"])
-        wanted = tables.read([files.join(self.context["plan"], "rows", f"{name}.parquet")])
-        by_row = wanted.sort_by("row")
-        rows, shard = (by_row[column].to_numpy() for column in ("row", "shard"))
+        wanted = tables.read([files.join(self.context["plan"], "rows", f"{name}.parquet")]).sort_by("row")
+        rows, shard = (wanted[column].to_numpy() for column in ("row", "shard"))
         order: list[int] = []
         with (
             files.create(files.join(self.context["folder"], "texts", f"{name}.arrow")) as sink,
@@ -104,30 +109,17 @@ class Scatter:
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Row groups put together until they hold `SCATTER_BYTES`."""
+    """Stretches put together until they hold `SCATTER_BYTES`."""
     held: list[pa.Table] = []
+    size = 0
     for table in tables:
         held.append(table)
-        if sum(t.nbytes for t in held) >= SCATTER_BYTES:
+        size += table.nbytes
+        if size >= SCATTER_BYTES:
             yield pa.concat_tables(held)
-            held = []
+            held, size = [], 0
     if held:
         yield pa.concat_tables(held)
-
-
-class Tokenizer:
-    """Counts tokens as `transformers` does with this tokenizer.json, without special tokens."""
-
-    def __init__(self, data: bytes):
-        import tokenizers
-        from transformers import PreTrainedTokenizerFast
-
-        self._tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizers.Tokenizer.from_str(data.decode()))
-
-    def count(self, texts: list[str]) -> list[int]:
-        """Tokens of each text."""
-        encoded = self._tokenizer(texts, add_special_tokens=False, return_attention_mask=False, return_token_type_ids=False)
-        return [len(ids) for ids in encoded["input_ids"]]
 
 
 @dataclass
@@ -146,10 +138,17 @@ class Pieces:
     chunk: np.ndarray
     chunks: np.ndarray
 
-    def texts(self, rows: np.ndarray) -> list[memoryview]:
-        """The UTF-8 bytes of some rows."""
+    def texts(self, rows: np.ndarray) -> pa.StringArray:
+        """The texts of some rows, of 2 GiB at most."""
+        ends = np.concatenate([[0], np.cumsum((self.stop - self.start)[rows])]).astype(np.int32)
+        # Arrow's memory serves again for the next rows; bytes of Python's would be new pages every time.
+        joined = pa.allocate_buffer(int(ends[-1]))
+        into, at = memoryview(joined), 0
         where = (column[rows].tolist() for column in (self.buffer, self.start, self.stop))
-        return [self.buffers[i][start:stop] for i, start, stop in zip(*where, strict=True)]
+        for end, i, start, stop in zip(ends[1:].tolist(), *where, strict=True):
+            into[at:end] = self.buffers[i][start:stop]
+            at = end
+        return pa.StringArray.from_buffers(len(rows), pa.py_buffer(ends), joined)
 
 
 def spans(texts: pa.ChunkedArray) -> tuple[list[memoryview], np.ndarray, np.ndarray, np.ndarray]:
@@ -159,10 +158,8 @@ def spans(texts: pa.ChunkedArray) -> tuple[list[memoryview], np.ndarray, np.ndar
     """
     buffers, columns = [], []
     for number, chunk in enumerate(texts.chunks):
-        offsets = np.frombuffer(chunk.buffers()[1] or bytes(4), np.int32)[chunk.offset : chunk.offset + len(chunk) + 1].astype(
-            np.int64
-        )
-        buffers.append(memoryview(chunk.buffers()[2] or b""))
+        offsets = np.frombuffer(chunk.buffers()[1] or bytes(4), np.int32)[chunk.offset : chunk.offset + len(chunk) + 1]
+        buffers.append(memoryview(chunk.buffers()[2] or pa.py_buffer(b"")))
         columns.append((np.full(len(chunk), number), offsets[:-1], offsets[1:]))
     empty = np.zeros(0, np.int64)
     which, start, stop = (np.concatenate([empty, *(column[i] for column in columns)]) for i in range(3))
@@ -186,17 +183,30 @@ def cut(texts: pa.ChunkedArray, place: np.ndarray, size: int) -> Pieces:
     return Pieces(buffers, document, which[document], start, stop, np.arange(len(document)) - at[document], counts[document])
 
 
+def _grouped(pieces: Pieces, rows: np.ndarray) -> list[np.ndarray]:
+    """Rows in their order, in groups of about `ROW_GROUP_BYTES` of text."""
+    group = np.cumsum((pieces.stop - pieces.start)[rows]) // ROW_GROUP_BYTES
+    return np.split(rows, np.flatnonzero(np.diff(group)) + 1)
+
+
 def measure(pieces: Pieces, human: np.ndarray, units: Iterable[str], tokenizer: Tokenizer | None) -> dict[str, np.ndarray]:
     """Length of each row in each unit, int64. A human document counts at its last chunk and any other at its first, so
     that every prefix is safe."""
     found = {"bytes": pieces.stop - pieces.start}
     found["documents"] = np.where(human, pieces.chunk == pieces.chunks - 1, pieces.chunk == 0).astype(np.int64)
     if "tokens" in units and tokenizer:
-        counts: list[int] = []
-        for i in range(0, len(human), 1000):
-            counts += tokenizer.count([str(text, "utf-8") for text in pieces.texts(np.arange(i, min(i + 1000, len(human))))])
-        found["tokens"] = np.array(counts, np.int64)
+        groups = _grouped(pieces, np.arange(len(human)))
+        found["tokens"] = np.array([n for rows in groups for n in tokenizer.count(pieces.texts(rows).to_pylist())], np.int64)
     return found
+
+
+@dataclass
+class Documents:
+    """The documents of a shard, each once: texts and the other columns; `place` says of each plan row which it is."""
+
+    texts: pa.ChunkedArray
+    facts: pa.Table
+    place: np.ndarray
 
 
 class WriteShard:
@@ -224,28 +234,28 @@ class WriteShard:
         a text is not the one that the snapshot's leaf binds.
         """
         name = shards.shard_name(part["shard"], self.context["shards"])
-        plan = tables.read([files.join(self.context["plan"], "shards", f"{part_name(part['shard'])}.parquet")])
-        texts, place = self._texts(plan, part["shard"])
-        pieces = cut(texts["text"], place, self.mix.chunk_bytes)
-        is_human = np.array(plan["origin"].to_numpy() == "human", dtype=bool)
+        plan = tables.read([files.join(self.context["plan"], "shards", f"{part_name(part['shard'])}.parquet")], PLAN)
+        documents = self._documents(plan, part["shard"])
+        pieces = cut(documents.texts, documents.place, self.mix.chunk_bytes)
+        is_human = pc.equal(plan["origin"], "human").to_numpy()
         human = is_human[pieces.document]
         lengths = measure(pieces, human, self.mix.units, self.tokenizer)
         order = self._order(np.stack([lengths[unit] for unit in self.mix.units], axis=1), human, name)
-        proof = self._prove(plan, texts, place, is_human, name, part["shard"])
+        proof = self._prove(plan, documents, is_human, name, part["shard"])
         path = f"data/{name}{self.format.SUFFIX}"
         with files.create(files.join(self.context["folder"], path)) as sink:
-            rows = self.format.write(sink, _batches(plan, texts, place, pieces, order))
+            rows = self.format.write(sink, _batches(plan, documents, pieces, order))
         units = {}
         for unit in self.mix.units:
             least, last = floor.surpluses(np.where(human, lengths[unit], 0)[order], lengths[unit][order], self.floor)
             totals = {"human": int(lengths[unit][human].sum()), "total": int(lengths[unit].sum())}
             units[unit] = totals | {"minimum_surplus": least, "final_surplus": last}
         entry = {"path": path, "sha256": sink.sha256, "size": sink.size, "rows": rows}
-        counts = _counts(plan, texts, place, pieces, lengths)
-        return {"rows": rows, "files": [entry, *proof], "shard": {"path": path, "rows": rows, "units": units}, "counts": counts}
+        shard = {"path": path, "rows": rows, "units": units}
+        return {"rows": rows, "files": [entry, *proof], "shard": shard, "counts": _counts(plan, documents, pieces, lengths)}
 
-    def _texts(self, plan: pa.Table, shard: int) -> tuple[pa.Table, np.ndarray]:
-        """The shard's documents, each once, and the place of each plan row among them."""
+    def _documents(self, plan: pa.Table, shard: int) -> Documents:
+        """The shard's documents."""
         pairs = zip(plan["source"].to_pylist(), plan["part"].to_pylist(), strict=True)
         numbers = np.array([self.context["numbers"][source][path] for source, path in pairs], np.int64)
         # One integer per document, part first: sorted, they stand as the parts are read.
@@ -264,12 +274,13 @@ class WriteShard:
             raise CheckFailed(
                 f"shard {shard} was planned with {len(wanted)} documents and {len(spot)} were read; a source changed. Rerun mix."
             )
-        return pa.concat_tables(tables), spot[place.reshape(-1)]
+        table = pa.concat_tables(tables)
+        return Documents(table["text"], table.drop_columns("text").combine_chunks(), spot[place.reshape(-1)])
 
     def _part(self, number: int, rows: np.ndarray, shard: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
         """The shard's texts of one part: tables, and the places of its documents in each."""
         if self.context["texts"] is None:
-            yield from row_groups(self.context["parts"][number], rows)
+            yield from stretches(self.context["parts"][number], rows)
         else:
             yield from ((table, np.arange(table.num_rows)) for table in self._scattered(number, shard))
 
@@ -288,26 +299,21 @@ class WriteShard:
                 f"{name}: the texts are longer than the byte counts that the plan rests on, so the floor cannot hold. Verify the runs."
             )
         order = np.empty(len(turn), np.int64)
-        order[turn] = np.flatnonzero(human)
-        order[~turn] = np.flatnonzero(~human)
+        order[turn], order[~turn] = np.flatnonzero(human), np.flatnonzero(~human)
         return order
 
-    def _prove(
-        self, plan: pa.Table, texts: pa.Table, place: np.ndarray, is_human: np.ndarray, name: str, shard: int
-    ) -> list[dict[str, Any]]:
+    def _prove(self, plan: pa.Table, documents: Documents, is_human: np.ndarray, name: str, shard: int) -> list[dict[str, Any]]:
         """Writes the leaves of the shard's human documents, in the tree's order, and the hashes of their multiproof."""
         index = plan["leaf_index"].to_numpy()
-        rows = np.flatnonzero(is_human)
-        _, once = np.unique(index[rows], return_index=True)
-        rows = rows[once]
-        leaves = _leaves(texts, place[rows])
-        lines = [b"%d " % number + leaf for number, leaf in zip(index[rows].tolist(), leaves, strict=True)]
+        human = np.flatnonzero(is_human)
+        rows = human[np.unique(index[human], return_index=True)[1]]
+        leaves = _leaves(documents, documents.place[rows])
         paths = [f"proof/{name}.leaves.zst", f"proof/{name}.hashes.bin"]
         with (
             files.create(files.join(self.context["folder"], paths[0])) as packed,
             pa.CompressedOutputStream(pa.PythonFile(packed, "w"), "zstd") as out,
         ):
-            out.write(b"".join(lines))
+            out.write(b"".join(b"%d " % number + leaf for number, leaf in zip(index[rows].tolist(), leaves, strict=True)))
         with files.create(files.join(self.context["folder"], paths[1])) as hashes:
             hashes.write(files.read_bytes(files.join(self.context["plan"], "hashes", f"{part_name(shard)}.bin")))
         return [
@@ -316,24 +322,22 @@ class WriteShard:
         ]
 
 
-def _leaves(texts: pa.Table, place: np.ndarray) -> Iterator[bytes]:
+def _leaves(documents: Documents, place: np.ndarray) -> Iterator[bytes]:
     """The leaves' bytes of the snapshot documents at `place`, from their texts. Raises `CheckFailed` where one is not the snapshot's."""
-    buffers, *where = spans(texts["text"])
-    spots = zip(*(column[place].tolist() for column in where), strict=True)
-    rest = texts.drop_columns("text").combine_chunks().take(pa.array(place))
+    buffers, *where = spans(documents.texts)
+    spots = [column[place].tolist() for column in where]
+    rest = documents.facts.take(pa.array(place))
     times = [pc.strftime(rest[name], format="%Y-%m-%dT%H:%M:%SZ").fill_null("").to_pylist() for name in ("date", "date_end")]
-    words = [
-        rest[name].fill_null("").to_pylist()
-        for name in ("key", "attestation", "witness", "payload_digest", "extractor", "rules", "leaf")
-    ]
-    eligible = rest["eligible"].to_pylist()
-    for spot, may, date, date_end, key, attestation, witness, payload, extractor, rules, bound in zip(
-        spots, eligible, *times, *words, strict=True
+    names = ("key", "attestation", "witness", "payload_digest", "extractor", "rules", "leaf")
+    words = [rest[name].fill_null("").to_pylist() for name in names]
+    # The bytes of `Leaf.data`, in a tenth of its time; were they ever others, no hash would be the snapshot's.
+    encode = msgspec.json.Encoder().encode
+    for i, start, stop, may, date, date_end, key, attestation, witness, payload, extractor, rules, bound in zip(
+        *spots, rest["eligible"].to_pylist(), *times, *words, strict=True
     ):
-        text = buffers[spot[0]][spot[1] : spot[2]]
-        leaf = Leaf(
-            key, hashlib.sha256(text).hexdigest(), len(text), date, date_end, attestation, witness, may, payload, extractor, rules
-        ).data()
+        text = hashlib.sha256(buffers[i][start:stop]).hexdigest()
+        fields = Leaf(key, text, stop - start, date, date_end, attestation, witness, may, payload, extractor, rules)
+        leaf = encode((LEAF_VERSION, *fields)) + b"\n"
         if leaf_hash(leaf).hex() != bound:
             raise CheckFailed(
                 f"document {key} is not what the snapshot's leaf binds; it could not be proven to anybody. "
@@ -342,19 +346,19 @@ def _leaves(texts: pa.Table, place: np.ndarray) -> Iterator[bytes]:
         yield leaf
 
 
-def _batches(plan: pa.Table, texts: pa.Table, place: np.ndarray, pieces: Pieces, order: np.ndarray) -> Iterator[pa.RecordBatch]:
-    """The shard's rows in order, in row groups of about `ROW_GROUP_BYTES` of text."""
-    group = np.cumsum((pieces.stop - pieces.start)[order]) // ROW_GROUP_BYTES
-    columns = texts.select([name for name in SHARD.names if name != "text" and name in texts.column_names]).combine_chunks()
+def _batches(plan: pa.Table, documents: Documents, pieces: Pieces, order: np.ndarray) -> Iterator[pa.RecordBatch]:
+    """The shard's rows in order, a row group at a time."""
+    facts = documents.facts.select([name for name in SHARD.names if name in documents.facts.column_names])
     origin, epoch = _one(plan["origin"]), _one(plan["epoch"])
-    for rows in np.split(order, np.flatnonzero(np.diff(group)) + 1):
-        offsets = np.concatenate([[0], np.cumsum((pieces.stop - pieces.start)[rows])]).astype(np.int32)
-        documents = pa.array(pieces.document[rows])
-        of_text = columns.take(pa.array(place[pieces.document[rows]]))
+    for rows in _grouped(pieces, order):
+        planned = pa.array(pieces.document[rows])
+        of_text = facts.take(pa.array(documents.place[pieces.document[rows]]))
         made = {
-            "text": pa.StringArray.from_buffers(len(rows), pa.py_buffer(offsets), pa.py_buffer(b"".join(pieces.texts(rows)))),
-            "origin": origin.take(documents),
-            "epoch": epoch.take(documents),
+            "text": pieces.texts(rows),
+            "origin": origin.take(planned),
+            # What no leaf proves has no level in a shard, whatever its capture record says.
+            "attestation": pc.if_else(pc.equal(origin.take(planned), "human"), _one(of_text["attestation"]), "none"),
+            "epoch": epoch.take(planned),
             "chunk": pa.array(pieces.chunk[rows], pa.int32()),
             "chunks": pa.array(pieces.chunks[rows], pa.int32()),
         }
@@ -367,18 +371,16 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
-def _counts(plan: pa.Table, texts: pa.Table, place: np.ndarray, pieces: Pieces, lengths: dict[str, np.ndarray]) -> dict[str, Any]:
+def _counts(plan: pa.Table, documents: Documents, pieces: Pieces, lengths: dict[str, np.ndarray]) -> dict[str, Any]:
     """Rows, documents, bytes and tokens, in all and by origin, and of the human side by attestation and witness."""
-    measured = {"rows": np.bincount(pieces.document, minlength=len(place)), "documents": np.ones(len(place), np.int64)}
+    measured = {"rows": np.bincount(pieces.document, minlength=plan.num_rows), "documents": np.ones(plan.num_rows, np.int64)}
     for unit in [unit for unit in ("bytes", "tokens") if unit in lengths]:
-        totals = np.zeros(len(place), np.int64)
-        np.add.at(totals, pieces.document, lengths[unit])
-        measured[unit] = totals
+        measured[unit] = np.bincount(pieces.document, lengths[unit], plan.num_rows).astype(np.int64)  # exact below 2^53
     origin = np.array(plan["origin"].to_pylist(), dtype=object)
     human = origin == "human"
-    labels = {"origins": (origin, np.ones(len(place), bool))}
+    labels = {"origins": (origin, np.ones(plan.num_rows, bool))}
     for column, name in (("attestation", "attestations"), ("witness", "witnesses")):
-        labels[name] = (np.array(texts[column].fill_null("").to_pylist(), dtype=object)[place], human)
+        labels[name] = (np.array(documents.facts[column].fill_null("").to_pylist(), dtype=object)[documents.place], human)
     found: dict[str, Any] = {unit: int(values.sum()) for unit, values in measured.items()}
     for name, (label, among) in labels.items():
         groups = sorted(set(label[among].tolist()))

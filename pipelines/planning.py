@@ -7,15 +7,13 @@ from datetime import timedelta
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipelines import mixing as steps
 from pipelines import moments
 from provenance import floor as floors
 from provenance.floor import Mix
 from provenance.identity import Tree
-from store import files
+from store import files, tables
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
 from store.mixing import Part, Plan
@@ -76,7 +74,7 @@ def plan(mix: Mix, frozen: Opened, crawled: list[Opened], work: str, dry_run: bo
     realised: dict[str, dict[str, int]] = {
         unit: {"human": int(totals[i]), "total": int(totals[i] + other[taken, i].sum())} for i, unit in enumerate(mix.units)
     }
-    _check_budget(mix, realised, other)
+    _check_budget(mix, realised, human, other)
     stated = _stated(mix, made, supply, human[:, 0], side, realised)
     folder = files.join(work, "plan")
     urls = [part.url for part in made.parts]
@@ -185,10 +183,13 @@ def _short(mix: Mix, needed: int, there: int, reachable: int, supply: dict[str, 
     )
 
 
-def _check_budget(mix: Mix, realised: dict[str, dict[str, int]], other: np.ndarray) -> None:
-    """With `fail`, refuses a mix that stays below its budget by more than a document's length."""
-    unit = mix.units[0]
-    total, longest = realised[unit]["total"], int(other[:, 0].max(initial=0))
+def _check_budget(mix: Mix, realised: dict[str, dict[str, int]], human: np.ndarray, other: np.ndarray) -> None:
+    """With `fail`, refuses a mix that stays below its budget by more than documents being whole explains: the longest
+    other one, and what the longest human one would have let in."""
+    unit, share = mix.units[0], floors.fraction(mix.floor)
+    lost = int(human[:, 0].max(initial=0))
+    longest = int(other[:, 0].max(initial=0)) + (math.ceil(lost / share) if share else lost)
+    total = realised[unit]["total"]
     if mix.budget is not None and mix.shortfall == "fail" and total < mix.budget - longest:
         raise CheckFailed(
             f"a budget of {mix.budget:,} {unit} was asked for and {total:,} can be reached: the floor in the other units, or a ceiling, keeps "
@@ -248,19 +249,13 @@ def _write(made: Plan, tree: Tree, shards: int, folder: str) -> tuple[list[dict[
         table, name = made.shard(shard), steps.part_name(shard)
         indices = np.unique(table["leaf_index"].drop_null().to_numpy()).tolist()
         files.write_bytes(files.join(folder, "hashes", f"{name}.bin"), b"".join(tree.multiproof(indices)) if indices else b"")
-        digest = _table(files.join(folder, "shards", f"{name}.parquet"), table)
+        digest = tables.write(folder, f"shards/{name}.parquet", table, table.schema)["sha256"]
         size = int(np.sum(table["byte_count"].to_numpy()))
         shard_jobs.append({"name": name, "shard": shard, "plan": digest, "weight": size})
     if shards > 1:
         for number in range(len(made.parts)):
             rows, name = made.rows(number), steps.part_name(number)
             if rows.num_rows:
-                digest = _table(files.join(folder, "rows", f"{name}.parquet"), rows)
+                digest = tables.write(folder, f"rows/{name}.parquet", rows, rows.schema)["sha256"]
                 parts_jobs.append({"name": name, "part": number, "plan": digest, "weight": rows.num_rows})
     return parts_jobs, shard_jobs
-
-
-def _table(url: str, table: pa.Table) -> str:
-    with files.create(url) as sink:
-        pq.write_table(table, sink, compression="zstd")
-    return sink.sha256

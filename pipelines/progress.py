@@ -59,7 +59,7 @@ class _Watcher:
         base = files.join(self.of.folder, RECEIPTS)
         for name in files.list_files(base):
             job = name.removesuffix(".json")
-            if job not in self.seen:
+            if job not in self.seen and name != job:
                 receipt = json.loads(files.read_bytes(files.join(base, name)))
                 self.seen[job] = {field: int(receipt.get(field, 0)) for field in ("documents", "bytes")}
 
@@ -89,3 +89,24 @@ class _Watcher:
             if not quiet:
                 self.look()
                 self.show()
+
+
+class Meter:
+    """Says on standard error how far a count of bytes has come, every few seconds. Call it with each amount done."""
+
+    def __init__(self, what: str, total: int, quiet: bool = False, out: TextIO | None = None):
+        self.what, self.total, self.quiet, self.out = what, total, quiet, out or sys.stderr
+        self.done = 0
+        self.started = self.shown = time.monotonic()
+
+    def __call__(self, amount: int) -> None:
+        self.done += amount
+        now = time.monotonic()
+        if self.quiet or now - self.shown < QUIET_EVERY:
+            return
+        self.shown, rate = now, self.done / (now - self.started)
+        left = (self.total - self.done) / rate if rate else 0
+        print(
+            f"{self.what}  {self.done / 1e6:,.0f} of {self.total / 1e6:,.0f} MB  {rate / 1e6:.1f} MB/s  {left:.0f} s left",
+            file=self.out,
+        )

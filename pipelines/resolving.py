@@ -93,7 +93,7 @@ class ResolveMatches:
         exact = pa.Table.from_pylist(
             [*documents.equal_pairs(self.context["snapshots"]), *self._inherited(copied, measured)], schema=schema.MATCHES
         )
-        table = pa.concat_tables([near, exact]).sort_by([("key", "ascending"), ("other", "ascending")])
+        table = pa.concat_tables([near, exact]).sort_by([(name, "ascending") for name in ("key", "other", "scope", "snapshot")])
         return tables.write(self.context["folder"], f"matches/{self.context['prefix']}-00000.parquet", table, schema.MATCHES)
 
     def _inherited(self, copied: list[dict[str, Any]], measured: pa.Table) -> list[dict[str, Any]]:
@@ -187,7 +187,13 @@ def _relation(row: dict[str, Any], best: dict[int, dict[str, Any]], snapshots: l
 def _best_relation(measured: pa.Table, snapshots: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     """For each rank, its most similar pair with a snapshot."""
     outside = measured.filter(pc.not_equal(measured["scope"], CRAWL)).sort_by(
-        [("left", "ascending"), ("similarity", "descending"), ("containment", "descending"), ("other", "ascending")]
+        [
+            ("left", "ascending"),
+            ("similarity", "descending"),
+            ("containment", "descending"),
+            ("other", "ascending"),
+            ("scope", "ascending"),
+        ]
     )
     best: dict[int, dict[str, Any]] = {}
     for pair in outside.select(["left", "scope", "other", "similarity", "containment"]).to_pylist():

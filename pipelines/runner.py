@@ -19,7 +19,6 @@ from typing import Any
 from pipelines import stage
 from pipelines.progress import Progress
 from pipelines.stage import Stage
-from store import files
 from store.errors import Incomplete, LowbackgroundError, UsageError
 
 REFUSED = {
@@ -51,8 +50,19 @@ def check_beam_args(beam_args: Sequence[str], workers: int) -> None:
         raise UsageError(
             f"--direct_running_mode={mode} is refused: Beam's multi-worker modes lose records silently. Use --workers N, which starts processes."
         )
+    if runner.lower() not in LOCAL:
+        _check_known(runner)
     if beam_args and workers > 1 and runner.lower() not in LOCAL:
         raise UsageError(f"--workers {workers} and --runner={runner} exclude each other: that runner has workers of its own.")
+
+
+def _check_known(name: str) -> None:
+    from apache_beam.runners.runner import create_runner
+
+    try:
+        create_runner(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UsageError(f"--runner={name} is none that Beam knows here: {error}. Leave it out for the local runner.") from error
 
 
 def run_pipeline(spec: dict[str, Any], parts: list[dict[str, Any]], partitions: list[int], beam_args: Sequence[str]) -> None:
@@ -98,9 +108,13 @@ class Worker:
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        for line in self.process.stdout or ():
-            self._said.put((self, json.loads(line)))
-        self._said.put((self, None))
+        try:
+            for line in self.process.stdout or ():
+                self._said.put((self, json.loads(line)))
+        except ValueError:
+            self.process.kill()  # half a line: it is dying, and must not be waited for
+        finally:
+            self._said.put((self, None))
 
     def send(self, order: dict[str, Any]) -> None:
         self.busy = True
@@ -222,22 +236,3 @@ def _orders(parts: list[dict[str, Any]], partitions: list[int], workers: int) ->
 
 def _ending(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def promote(target: str, receipts: dict[str, dict[str, Any]], folder: str) -> list[dict[str, Any]]:
-    """Moves a stage's finished files from its work folder into the datasets; returns their manifest lines.
-
-    May be killed and repeated: a file that is no longer in the work folder has been moved.
-    """
-    entries = []
-    for receipt in receipts.values():
-        for entry in receipt["files"]:
-            source, destination = files.join(folder, entry["path"]), files.join(target, entry["path"])
-            if files.exists(source):
-                files.move(source, destination)
-            elif not files.exists(destination):
-                raise Incomplete(
-                    f"{entry['path']} is neither in the work folder nor in {target}: somebody removed it. Remove {target} and rerun."
-                )
-            entries.append(entry)
-    return entries

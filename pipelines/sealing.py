@@ -32,7 +32,7 @@ class FindBoilerplate:
         sql.view(con, "documents", part["documents"], pa.schema([schema.DOCUMENTS.field(name) for name in ("content_id", "url")]))
         found = con.sql(
             f"""select content_id from documents where url is not null group by 1
-            having count(distinct lower(regexp_extract(url, '^[a-z]+://(?:[^/@]*@)?([^/:?#]+)', 1))) >= {int(self.context["hosts"])} order by 1"""
+            having count(distinct regexp_extract(lower(url), '^[a-z]+://(?:[^/@]*@)?([^/:?#]+)', 1)) >= {int(self.context["hosts"])} order by 1"""
         ).to_arrow_table()
         return {
             "files": [tables.write(self.context["folder"], "boilerplate.parquet", found, pa.schema([("content_id", pa.string())]))]

@@ -19,6 +19,7 @@ from typing import Any
 
 from provenance.identity import canonical_json, digest
 from store import files
+from store.errors import Incomplete, LowbackgroundError
 
 logger = logging.getLogger(__name__)
 RECEIPTS = "receipts"
@@ -35,7 +36,7 @@ class Stage:
     parts: tuple[dict[str, Any], ...]
     partitions: tuple[int, ...] = ()
 
-    @property
+    @functools.cached_property
     def folder(self) -> str:
         """Where the stage writes, by the digest of all that shapes its output."""
         identity = [self.step, self.context, [self._identity(part) for part in self.parts], self.partitions]
@@ -100,9 +101,10 @@ def do_part(step: Any, spec: dict[str, Any], part: dict[str, Any]) -> str:
     announce(part["name"])
     try:
         receipt = step.part(part)
-    except Exception as error:
-        error.add_note(f"in part {part['name']} of stage {spec['name']}")
+    except LowbackgroundError:
         raise
+    except Exception as error:  # named here, since Beam shows the last line of some errors only
+        raise Incomplete(f"part {part['name']} of stage {spec['name']} failed: {type(error).__name__}: {error}") from error
     return finish(spec, part["name"], receipt)
 
 
@@ -112,9 +114,10 @@ def do_partition(step: Any, spec: dict[str, Any], partition: int, blobs: Iterabl
     announce(job)
     try:
         receipt = step.join(partition, (blob for blob in blobs if blob))
-    except Exception as error:
-        error.add_note(f"in partition {job} of stage {spec['name']}")
+    except LowbackgroundError:
         raise
+    except Exception as error:  # as in `do_part`
+        raise Incomplete(f"partition {job} of stage {spec['name']} failed: {type(error).__name__}: {error}") from error
     return finish(spec, job, receipt)
 
 

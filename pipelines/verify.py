@@ -1,9 +1,11 @@
 """`verify`: checks a snapshot, a run or a mix from its own bytes, against an id that the user trusts."""
 
+import re
 from typing import Any
 
+from pipelines.progress import Meter
 from store import files, integrity, manifest
-from store.errors import CheckFailed
+from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
 
 CONSISTENT = 3
@@ -16,6 +18,7 @@ def run(target: str, anchor: str | None, quiet: bool = False) -> dict[str, Any]:
     Raises `UsageError` where nothing finished lies there. `anchor` is the id of the snapshot that the user trusts: the
     snapshot's own, the one that a run was curated against, or the one that a mix draws its human side from.
     """
+    anchor = _normal(anchor)
     try:
         kind, opened = _open(target)
     except CheckFailed as error:
@@ -26,13 +29,27 @@ def run(target: str, anchor: str | None, quiet: bool = False) -> dict[str, Any]:
         summary = verify_mix(target, anchor)
         return summary | {"kind": "mix", "target": target} | _verdict(summary, anchor)
     check = integrity.check_run if kind == "run" else integrity.check_snapshot
-    summary = check(opened).summary() | {"id": opened.id, "kind": kind, "target": target, "anchor": anchor}
+    meter = Meter("verify", sum(entry["size"] for entry in opened.manifest["files"]), quiet)
+    summary = check(opened, meter).summary() | {"id": opened.id, "kind": kind, "target": target, "anchor": anchor}
     trusted = [opened.id] if kind == "snapshot" else [snapshot["id"] for snapshot in opened.manifest["snapshots"]]
     if anchor and anchor not in trusted:
         where = f"{manifest.MANIFESTS}/{opened.id}.json" if kind == "snapshot" else manifest.MANIFEST
         summary["wrong"].append(where)
         summary["why"][where] = f"the anchor is {anchor}, and this {kind} has {', '.join(trusted) or 'no snapshot'}"
-    return _describe(opened, summary) | _verdict(summary, anchor)
+    verdict = _verdict(summary, anchor)
+    if kind == "run" and verdict["exit_code"] == 0:
+        # A run proves nothing to a third party: it can only be whole, and name the snapshot.
+        verdict["result"] = "CONSISTENT, CURATED AGAINST THE ANCHOR"
+    return _describe(opened, summary) | verdict
+
+
+def _normal(anchor: str | None) -> str | None:
+    """The anchor as ids are written. Raises `UsageError` for what can be no id."""
+    if anchor is not None and not re.fullmatch(r"[0-9a-f]{64}", anchor := anchor.strip().lower()):
+        raise UsageError(
+            f"--anchor {anchor!r} is no snapshot id, which has 64 hexadecimal digits; nothing could match it. `freeze` prints it."
+        )
+    return anchor
 
 
 def _open(target: str) -> tuple[str, Opened]:
@@ -72,6 +89,8 @@ def _verdict(summary: dict[str, Any], anchor: str | None) -> dict[str, Any]:
 
 def _describe(opened: Opened, summary: dict[str, Any]) -> dict[str, Any]:
     """Adds what is proven, in one line, to the summary of a run or snapshot."""
+    if summary["wrong"] or summary["missing"]:
+        return summary
     counts = opened.manifest["counts"]
     if opened.kind == "run":
         line = f"{counts['records']:,} records = {counts['documents']:,} documents + {counts['rejects']:,} rejects; nothing was lost silently"

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import queue
+import signal
 import sys
 import threading
 import traceback
@@ -25,6 +26,7 @@ def main() -> None:
     said = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     logging.basicConfig(level=logging.ERROR)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver hears Ctrl-C, and closes the pipe
     orders: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read_orders, args=(orders,), daemon=True).start()
 

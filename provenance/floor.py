@@ -136,13 +136,17 @@ def turns(human: np.ndarray, other: np.ndarray, rates: Sequence[Fraction]) -> np
     """
     gains = _scaled(human, [rate.denominator - rate.numerator for rate in rates])
     costs = _scaled(other, [rate.numerator for rate in rates])
-    order = _turns(gains, costs) if len(rates) > 1 else _turns_in_one([gain for (gain,) in gains], [cost for (cost,) in costs])
+    # A tuple per row would wake the garbage collector over all that the process holds: one unit goes without.
+    if len(rates) == 1:
+        order = _turns_in_one(gains[0], costs[0])
+    else:
+        order = _turns([*zip(*gains, strict=True)], [*zip(*costs, strict=True)])
     return np.frombuffer(order, dtype=np.bool_)
 
 
-def _scaled(rows: np.ndarray, factors: Sequence[int]) -> list[tuple[int, ...]]:
-    """Lengths times a factor per unit, as Python integers, which do not overflow."""
-    return list(zip(*([x * factor for x in column.tolist()] for column, factor in zip(rows.T, factors, strict=True)), strict=True))
+def _scaled(rows: np.ndarray, factors: Sequence[int]) -> list[list[int]]:
+    """Lengths times a factor, a list per unit, as Python integers, which do not overflow."""
+    return [[x * factor for x in column.tolist()] for column, factor in zip(rows.T, factors, strict=True)]
 
 
 def _turns(gains: list[tuple[int, ...]], costs: list[tuple[int, ...]]) -> bytes:

@@ -44,6 +44,8 @@ class MinHash(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         for name in ("permutations", "bands", "rows", "shingle"):
             if getattr(self, name) < 1:
                 raise ValueError(f"minhash.{name} is {getattr(self, name)}; a sketch needs at least 1. Set it to 1 or more.")
+        if self.permutations > LARGEST:
+            raise ValueError(f"minhash.permutations is {self.permutations}; more than {LARGEST} say nothing more. Lower it.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"minhash.seed is {self.seed}; the generator takes 32 bits. Set it between 0 and {2**32 - 1}.")
         if self.bands * self.rows > self.permutations:
@@ -51,6 +53,10 @@ class MinHash(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                 f"minhash.bands x minhash.rows is {self.bands} x {self.rows} = {self.bands * self.rows}, and a signature has only"
                 f" {self.permutations} minima. Lower one of them or raise minhash.permutations."
             )
+
+
+LARGEST = 4096
+"""Minima of a signature: the standard error of an estimate is below 0.008 there."""
 
 
 @functools.cache

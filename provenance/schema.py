@@ -151,7 +151,7 @@ SHARD = _schema(
     KEY,
     ID,
     ("origin", pa.string(), "human for leaves of the snapshot, else the run's tag"),
-    ("attestation", pa.string(), "level of the leaf, or of the capture"),
+    ("attestation", pa.string(), "level of the leaf; none for rows that are not human, which nothing proves"),
     ("chunk", pa.int32(), "number of this chunk in its document, from 0"),
     ("chunks", pa.int32(), "chunks of the document"),
     ("epoch", pa.int32(), "repeat number of the document in this mix, from 0"),

@@ -17,14 +17,19 @@ from typing import Any, BinaryIO, cast
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from store.errors import UsageError
+
 CHUNK = 1 << 20
 TEMPORARY = ".lowbackground-tmp"
-"""Marks names of files that are being written; no listing shows them."""
+"""Ends the names of files that are being written."""
 
 
 def split_url(url: str) -> tuple[fsspec.AbstractFileSystem, str]:
-    """File system and path of a URL or local path. Raises `ValueError` for an unknown protocol."""
-    fs, path = fsspec.core.url_to_fs(url)
+    """File system and path of a URL or local path. Raises `UsageError` for an unknown protocol."""
+    try:
+        fs, path = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"{url} cannot be opened: {error}. Give a path, or a URL of a protocol that is installed.") from error
     return fs, cast(str, path)
 
 
@@ -40,6 +45,11 @@ def join(base: str, *names: str) -> str:
 def exists(url: str) -> bool:
     fs, path = split_url(url)
     return bool(fs.exists(path))
+
+
+def is_file(url: str) -> bool:
+    fs, path = split_url(url)
+    return bool(fs.isfile(path))
 
 
 def read_bytes(url: str) -> bytes:
@@ -114,14 +124,14 @@ def write_bytes(url: str, data: bytes) -> None:
 
 
 def list_files(url: str) -> list[str]:
-    """Paths of all files below `url`, relative to it, sorted; files that are being written are not shown."""
+    """Paths of all files below `url`, relative to it, sorted."""
     fs, path = split_url(url)
     if not fs.exists(path):
         return []
     fs.invalidate_cache()
     base = path.rstrip("/") + "/"
     found = (cast(str, name) for name in fs.find(path))
-    return sorted(name[len(base) :] for name in found if name.startswith(base) and not name.endswith(TEMPORARY))
+    return sorted(name[len(base) :] for name in found if name.startswith(base))
 
 
 def version(url: str) -> tuple[str, int]:
@@ -164,13 +174,3 @@ def file_digest(url: str) -> tuple[str, int]:
     """SHA-256 in hex and size in bytes of a file. Raises `FileNotFoundError`."""
     with open_input(url) as file:
         return hashlib.file_digest(cast(Any, file), hashlib.sha256).hexdigest(), file.seek(0, os.SEEK_END)
-
-
-def drop_temporaries(url: str) -> None:
-    """Removes what killed attempts left below a local folder. Only for a folder that no live process writes to."""
-    fs, path = split_url(url)
-    if isinstance(fs, LocalFileSystem):
-        for folder, _, names in os.walk(path):
-            for name in names:
-                if name.endswith(TEMPORARY):
-                    os.unlink(os.path.join(folder, name))

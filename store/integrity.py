@@ -6,11 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from provenance.identity import merkle_root
-from provenance.schema import SNAPSHOT_DOCUMENTS
-from store import files, tables
+from provenance.schema import DATASETS, SNAPSHOT_DOCUMENTS
+from store import files, sql, tables
 from store.errors import CheckFailed
 from store.manifest import MANIFEST, MANIFESTS, WORK, Opened, parse, snapshot_ids
 
@@ -84,6 +85,32 @@ def require(opened: Opened, datasets: Iterable[str]) -> None:
         )
 
 
+RECOUNT = """
+    select (select count(*) from documents), (select count(*) from rejects), (select count(*) from tags),
+      (select count(*) from tags t where origin = 'human' and not exists (
+        select 1 from matches m where m.key = t.key and m.other = t.canonical and m.identical and m.snapshot = t.snapshot)),
+      (select count(distinct key) from (select key from documents union all select key from rejects))
+"""
+
+
+def _recount_run(opened: Opened, found: Findings) -> None:
+    """Holds the manifest's counts against the rows, and every `human` tag against the equality that it rests on."""
+    con = sql.connect(opened.url)
+    for dataset, columns in {"documents": ["key"], "rejects": ["key"]}.items():
+        sql.view(con, dataset, opened.files(dataset), pa.schema([DATASETS[dataset].field(name) for name in columns]))
+    for dataset in ("tags", "matches"):
+        sql.view(con, dataset, opened.files(dataset), DATASETS[dataset])
+    documents, rejects, tags, unfounded, keys = con.execute(RECOUNT).fetchall()[0]
+    counts = opened.manifest["counts"]
+    seen = {"documents": documents, "rejects": rejects, "records": documents + rejects}
+    if any(counts.get(name) != number for name, number in seen.items()):
+        found.blame(MANIFEST, f"its counts are not those of the rows: {documents} documents and {rejects} rejects")
+    if tags != documents or keys != documents + rejects:
+        found.blame(MANIFEST, f"{documents} documents and {rejects} rejects have {keys} keys, and {tags} tags")
+    if unfounded:
+        found.blame(MANIFEST, f"{unfounded} tags say human of documents that equal none of a snapshot by `matches`")
+
+
 def check_run(opened: Opened, seen: Callable[[int], None] = lambda _: None) -> Findings:
     """Checks a run's files, and that each input file's records are all accounted for."""
     found = Findings()
@@ -95,6 +122,8 @@ def check_run(opened: Opened, seen: Callable[[int], None] = lambda _: None) -> F
         for row in tables.read([files.join(opened.url, entry["path"])]).to_pylist():
             if row["records"] != row["documents"] + row["rejects"] or row["unaccounted"]:
                 found.blame(entry["path"], f"{row['file_path']}: records are not documents + rejects")
+    if found.clean:
+        _recount_run(opened, found)
     return found
 
 
@@ -125,11 +154,18 @@ def _listed_elsewhere(url: str, path: str, found: Findings) -> set[str]:
 
 
 def _check_tree(opened: Opened, found: Findings) -> None:
-    leaves = tables.read(opened.files("documents"), ["key", "leaf"], SNAPSHOT_DOCUMENTS)
+    leaves = tables.read(opened.files("documents"), ["key", "leaf", "attestation", "eligible"], SNAPSHOT_DOCUMENTS)
     order = pc.sort_indices(leaves["key"])
     joined = bytes.fromhex("".join(leaves["leaf"].take(order).to_pylist()))
     tree = opened.manifest["tree"]
     root = merkle_root([joined[i : i + 32] for i in range(0, len(joined), 32)]).hex()
+    held = leaves.filter(leaves["eligible"])["attestation"].value_counts().to_pylist()
+    eligible = {level["values"]: level["counts"] for level in held}
+    if opened.manifest["counts"].get("eligible") != eligible or opened.manifest["counts"].get("documents") != leaves.num_rows:
+        found.blame(
+            f"{MANIFESTS}/{opened.id}.json",
+            f"its counts are not those of the rows: {leaves.num_rows} documents, eligible {eligible}",
+        )
     if (leaves.num_rows, root) != (tree["size"], tree["root"]):
         found.blame(
             f"{MANIFESTS}/{opened.id}.json",

@@ -7,7 +7,9 @@ name it is; a run or a mix carries the digest of the rest of its manifest in the
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
 
 from provenance.identity import canonical_json, digest, sha256_hex
 from provenance.schema import SCHEMA_VERSION
@@ -46,21 +48,79 @@ def sorted_files(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(entries, key=lambda entry: str(entry["path"]))
 
 
-def write(target: str, body: dict[str, Any]) -> Opened:
+def _place(target: str, path: str, data: bytes, work: str | None) -> None:
+    """Writes a manifest in the work folder, if one is given, and moves it into place."""
+    if work is None:
+        files.write_bytes(files.join(target, path), data)
+    else:
+        files.write_bytes(files.join(work, path), data)
+        files.move(files.join(work, path), files.join(target, path))
+
+
+def write(target: str, body: dict[str, Any], work: str | None = None) -> Opened:
     """Writes the manifest of a run or a mix, and so finishes it."""
     body = {"schema_version": SCHEMA_VERSION, **body}
     manifest = {**body, "id": digest(body)}
-    files.write_bytes(files.join(target, MANIFEST), canonical_json(manifest))
+    _place(target, MANIFEST, canonical_json(manifest), work)
     return Opened(target, manifest["id"], manifest)
 
 
-def write_snapshot(target: str, body: dict[str, Any]) -> Opened:
+def write_snapshot(target: str, body: dict[str, Any], work: str | None = None) -> Opened:
     """Writes the manifest of a snapshot under its own digest, and so finishes it."""
     manifest = {"kind": "snapshot", "schema_version": SCHEMA_VERSION, **body}
     data = canonical_json(manifest)
     name = sha256_hex(data)
-    files.write_bytes(files.join(target, MANIFESTS, f"{name}.json"), data)
+    _place(target, f"{MANIFESTS}/{name}.json", data, work)
     return Opened(target, name, manifest)
+
+
+class _File(msgspec.Struct):
+    path: str
+    sha256: str
+    size: int
+    rows: int | None
+
+
+class _Tree(msgspec.Struct):
+    size: Annotated[int, msgspec.Meta(ge=0)]
+    root: str
+
+
+class _Known(msgspec.Struct):
+    id: str
+    cutoff: str
+
+
+class _Run(msgspec.Struct):
+    id: str
+    files: list[_File]
+    snapshots: list[_Known]
+    counts: dict[str, Any] = {}
+
+
+class _Snapshot(msgspec.Struct):
+    cutoff: str
+    tree: _Tree
+    files: list[_File]
+    counts: dict[str, Any] = {}
+
+
+class _Mix(msgspec.Struct):
+    id: str
+    files: list[_File]
+
+
+SHAPES: dict[str, type[msgspec.Struct]] = {"run": _Run, "snapshot": _Snapshot, "mix": _Mix}
+"""What every manifest of a kind has, at least; forged ones are refused before anything follows their paths."""
+
+
+def _check_paths(paths: list[str]) -> None:
+    """Raises `ValueError` for paths that lead out of the folder, or that stand there twice."""
+    for path in paths:
+        if not path or path.startswith("/") or "\0" in path or not all(part not in ("", ".", "..") for part in path.split("/")):
+            raise ValueError(f"it lists the path {path[:80]!r}, which is none below its folder")
+    if len(set(paths)) != len(paths):
+        raise ValueError("it lists a file twice")
 
 
 def parse(data: bytes, where: str) -> dict[str, Any]:
@@ -69,9 +129,12 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
         manifest = json.loads(data)
         if canonical_json(manifest) != data:
             raise ValueError("its bytes are not canonical JSON")
-        if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), list) or "kind" not in manifest:
-            raise ValueError("it lacks the fields of a manifest")
-    except (ValueError, TypeError, RecursionError) as error:
+        if not isinstance(manifest, dict):
+            raise ValueError("it is no object")
+        if manifest.get("kind") in SHAPES:
+            msgspec.convert(manifest, SHAPES[manifest["kind"]])
+            _check_paths([entry["path"] for entry in manifest["files"]])
+    except (ValueError, TypeError, RecursionError, msgspec.ValidationError) as error:
         raise CheckFailed(
             f"{where} is not a manifest as this project writes them ({error}); what it describes cannot be trusted. "
             "Restore the file, or make the folder anew."

@@ -6,16 +6,13 @@ of their class by `position`), and `selection` (what enters, with its shard).
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from provenance.schema import ATTESTATIONS, SELECTION
-from store import files, sql
-
-if TYPE_CHECKING:
-    import duckdb
+from store import sql
 
 PLANNED = SELECTION.append(
     pa.field("leaf_index", pa.int64(), metadata={"doc": "index of the leaf in the snapshot's tree, null for others"})
@@ -28,9 +25,9 @@ INSERT INTO frozen SELECT ?, file_row_number, key, content_id, list_position(?, 
 
 _HUMAN = """
 CREATE TABLE attested AS SELECT * EXCLUDE place FROM (
-  SELECT f.*, i.leaf_index,
-    row_number() OVER (PARTITION BY content_id ORDER BY level DESC, date_end NULLS LAST, payload_digest, f.key) AS place
-  FROM frozen f JOIN (SELECT key, row_number() OVER (ORDER BY key) - 1 AS leaf_index FROM frozen) i USING (key)
+  SELECT part, "row", key, content_id, level, attestation, byte_count, leaf_index,
+    row_number() OVER (PARTITION BY content_id ORDER BY level DESC, date_end NULLS LAST, payload_digest, key) AS place
+  FROM (SELECT * EXCLUDE leaf, row_number() OVER (ORDER BY key) - 1 AS leaf_index FROM frozen)
   WHERE eligible AND level > 0 AND coalesce(date_end < $cutoff, attestation = 'declared')
 ) WHERE place = 1"""
 
@@ -59,16 +56,6 @@ class Part:
     url: str
 
 
-def _readable(con: "duckdb.DuckDBPyConnection", url: str) -> str:
-    """A name under which DuckDB opens a file of any fsspec file system."""
-    fs, path = files.split_url(url)
-    if files.is_local(url):
-        return path
-    if fs.protocol not in con.list_filesystems():
-        con.register_filesystem(fs)
-    return url
-
-
 class Plan:
     """The candidates of a mix. Give it the snapshot and the runs, then ask for units, then say what is taken."""
 
@@ -85,11 +72,16 @@ class Plan:
             'CREATE TABLE crawled (run INTEGER, part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, origin VARCHAR, byte_count BIGINT)'
         )
 
+    def _readable(self, url: str) -> str:
+        """What `read_parquet` takes for exactly this file, of any fsspec file system."""
+        sql.register(self.con, url)
+        return sql.pattern(url)
+
     def freeze(self, parts: Sequence[Part], cutoff_us: int) -> None:
         """Reads the snapshot's documents; one per content id may be human, the best attested, if its capture ended
         before the cutoff (microseconds since 1970) and it is eligible."""
         for part in parts:
-            self.con.execute(_FROZEN, [len(self.parts), list(ATTESTATIONS), _readable(self.con, part.url)])
+            self.con.execute(_FROZEN, [len(self.parts), list(ATTESTATIONS), self._readable(part.url)])
             self.parts.append(part)
         self.con.execute(_HUMAN, {"cutoff": cutoff_us})
 
@@ -116,12 +108,12 @@ class Plan:
         """Reads the kept documents of one run with their tags."""
         self.con.execute("CREATE TEMP TABLE tag (key VARCHAR, origin VARCHAR, canonical VARCHAR)")
         for url in tags:
-            self.con.execute("INSERT INTO tag SELECT key, origin, canonical FROM read_parquet(?)", [_readable(self.con, url)])
+            self.con.execute("INSERT INTO tag SELECT key, origin, canonical FROM read_parquet(?)", [self._readable(url)])
         for part in parts:
             self.con.execute(
                 "INSERT INTO crawled SELECT ?, ?, d.file_row_number, key, content_id, origin, byte_count "
                 "FROM read_parquet(?, file_row_number = true) d JOIN tag USING (key) WHERE canonical IS NULL",
-                [run, len(self.parts), _readable(self.con, part.url)],
+                [run, len(self.parts), self._readable(part.url)],
             )
             self.parts.append(part)
         self.con.execute("DROP TABLE tag")

@@ -3,6 +3,7 @@
 What a file is, its bytes say and not its name. A file that no reader knows counts as one record, which is unreadable.
 """
 
+import collections
 import functools
 import hashlib
 import importlib
@@ -71,11 +72,25 @@ def expand(sources: Sequence[str]) -> list[tuple[str, str]]:
             )
         for identity, url, path in matches:
             found.setdefault(identity, (url, path))
-    return list(found.values())
+    return _distinct(list(found.values()))
+
+
+def _distinct(found: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Files of several sources whose relative paths are equal are told apart by more of their folders' names."""
+    counts = collections.Counter(path for _, path in found)
+    paths = [path for _, path in found]
+    for number, (url, path) in enumerate(found):
+        depth = path.count("/") + 1
+        while counts[path] > 1 and depth < url.count("/") and sum(other.endswith("/" + paths[number]) for other, _ in found) > 1:
+            depth += 1
+            paths[number] = "/".join(url.split("/")[-depth:])
+    return [(url, path) for (url, _), path in zip(found, paths, strict=True)]
 
 
 def _matches(source: str) -> list[tuple[str, str, str]]:
     """(identity, url, relative path) of a source's files, sorted by path."""
+    if not source:
+        raise UsageError("a SOURCE is empty, which would be the current folder; a variable may be unset. Name it, or write a dot.")
     try:
         fs, root = fsspec.core.url_to_fs(source)
     except (ValueError, ImportError) as error:
@@ -95,6 +110,10 @@ def _matches(source: str) -> list[tuple[str, str, str]]:
         relative = path[len(base) :].lstrip("/") if base else path
         if path != root and any(part.startswith(".") for part in relative.split("/")):
             continue
+        if local and not os.path.isfile(path):
+            raise UsageError(
+                f"{path} is no regular file (a pipe, a device, or a broken link); reading it might never end. Remove it, or name the files."
+            )
         url = path if local else fs.unstrip_protocol(path)
         result.append((os.path.realpath(path) if local else url, url, relative))
     return sorted(result, key=lambda match: match[2])
@@ -179,7 +198,7 @@ def survey(url: str, options: Read) -> Survey:
         sha256, size = stream.finish()
     if found is None:
         found = Found(1, 0, 0, (Split(0, size, 1, size),))
-    return Survey(sha256, size, name, found.records, found.boundaries, found.unaccounted, found.splits)
+    return Survey(sha256, size, name, found.records, found.boundaries, found.unaccounted, found.splits, found.damage)
 
 
 def restore_split(values: Mapping[str, int]) -> Split:

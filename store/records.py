@@ -68,6 +68,7 @@ class Found:
     boundaries: int
     unaccounted: int
     splits: tuple[Split, ...]
+    damage: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,3 +85,6 @@ class Survey:
     unaccounted: int
     """Of these, starts at which no item begins and which no intact record contains."""
     splits: tuple[Split, ...]
+    damage: tuple[int, int] | None = None
+    """First and last offset between which a record may be text of a damaged one, written by whoever wrote the page; such
+    records are read, and attested by nothing."""

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def connect(scratch: str) -> "duckdb.DuckDBPyConnection":
-    """An in-memory database whose spilled data go below `scratch` if that is local. One thread: same rows, same order."""
+    """An in-memory database whose spilled data go below `scratch` if that is local. Rows have an order where a statement
+    gives them one, and only there."""
     import duckdb
 
     con = duckdb.connect(":memory:")

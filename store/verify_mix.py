@@ -9,6 +9,7 @@ schemas and the readers of the shard formats.
 import contextlib
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime
 from fractions import Fraction
@@ -28,8 +29,22 @@ MANIFEST = "manifest.json"
 CARD = "README.md"
 SNAPSHOT = "proof/snapshot.manifest"
 TOKENIZER = "proof/tokenizer.bin"
-UNREADABLE = (ValueError, OSError, pa.ArrowException, KeyError, IndexError, TypeError, OverflowError, RecursionError, EOFError)
+UNREADABLE = (
+    ValueError,
+    OSError,
+    pa.ArrowException,
+    KeyError,
+    IndexError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    EOFError,
+    ArithmeticError,
+    AttributeError,
+)
 """What reading a damaged or forged file may raise; each makes that file wrong."""
+
+FLOOR = re.compile(r"[0-9]{1,18}(/[1-9][0-9]{0,17})?", re.ASCII)
 
 HEADER = "---\nlicense: other\nlicense_name: unspecified\nconfigs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/train-*{}\n---\n\n# "
 """How the card must begin: a loader takes its list of files from there."""
@@ -237,6 +252,8 @@ def _terms(check: _Check, manifest: _Manifest, anchor: str | None, latest: datet
     cutoff = moment(snapshot["cutoff"])
     if latest and cutoff > latest:
         raise Wrong(f"the snapshot's cutoff is {snapshot['cutoff']}, later than {latest.isoformat()}")
+    if not FLOOR.fullmatch(manifest.floor):
+        raise Wrong(f"floor {manifest.floor[:40]!r} is no fraction as mixes write it")
     floor = Fraction(manifest.floor)
     if not 0 <= floor <= 1 or not manifest.units or not set(manifest.units) <= {"bytes", "documents", "tokens"}:
         raise Wrong(f"floor {manifest.floor} in {manifest.units} is no floor")

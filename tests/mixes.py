@@ -10,10 +10,11 @@ import pyarrow as pa
 from pipelines import mix, planning
 from pipelines import stage as stages
 from pipelines.stage import Stage
+from pipelines.target import Target
 from provenance.floor import Mix
 from provenance.identity import Leaf, content_id, merkle_root
 from provenance.schema import DOCUMENTS, SNAPSHOT_DOCUMENTS, TAGS
-from store import files, manifest, tables
+from store import manifest, tables
 from store.manifest import Opened
 
 WORDS = "naïve café 東京 water 😀 stone harbour летом bread the of and with letters from a quiet year".split()
@@ -128,10 +129,9 @@ def make(into: Path, frozen: Opened, crawled: list[Opened], **options: Any) -> O
     """A mix, made in this process."""
     config = Mix(**({"min_attestation": "captured"} | options))
     plain, tokenizer = mix.settings(config)
-    planned = planning.plan(config, frozen, crawled, files.join(str(into), manifest.WORK))
-    opened = mix.write(str(into), config, plain, planned, frozen, crawled, tokenizer, Here(), "job")
-    files.remove_tree(files.join(str(into), manifest.WORK))
-    return opened
+    with Target(str(into), "mix") as target:
+        planned = planning.plan(config, frozen, crawled, target.work)
+        return mix.write(target, config, plain, planned, frozen, crawled, tokenizer, Here(), "job")
 
 
 def standard(folder: Path, humans: int = 30, others: int = 60) -> tuple[Opened, Opened]:

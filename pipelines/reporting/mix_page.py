@@ -23,6 +23,7 @@ from pipelines.reporting.page import ORIGIN_SERIES, figure, nothing, notice, row
 from provenance.schema import ORIGINS
 from store.catalog import flatten, named_queries
 from store.manifest import Opened
+from store.verify_mix import FLOOR
 
 if TYPE_CHECKING:
     import duckdb
@@ -57,10 +58,8 @@ def floor_of(opened: Opened) -> Fraction | None:
     """The floor that the mix promises, exactly; None where its manifest does not state one."""
     values = {key: value for key, value in flatten(opened.manifest) if key.rsplit(".", 1)[-1] == "floor"}
     for key in sorted(values, key=lambda key: (key.count("."), key)):
-        try:
+        if FLOOR.fullmatch(values[key]):
             return Fraction(values[key])
-        except (ValueError, ZeroDivisionError):
-            continue
     return None
 
 

@@ -48,7 +48,7 @@ def row(offset: int, values: dict[str, Any], options: "Read") -> Record | Unread
     if len(text) > options.max_record_bytes:
         return Unreadable(offset, 0, "too_large", f"{len(text)} characters (read.max_record_bytes)", "row", name, url)
     dated = date_column(values.keys() | {options.text_column, options.id_column, options.url_column}, options)
-    date = _text_of(values, dated, (str, datetime.date)) if dated else None
+    date = _shown_date(values.pop(dated, None)) if dated else None
     columns: dict[str, Any] = {}
     for column, kind in _OWN.items():
         value = values.get(column)
@@ -59,6 +59,13 @@ def row(offset: int, values: dict[str, Any], options: "Read") -> Record | Unread
     except TooDeep as error:
         return Unreadable(offset, 0, "too_deep", str(error), "row", name, url)
     return Record(offset, 0, "row", name, url, date, b"", {}, clean(text), columns)
+
+
+def _shown_date(value: Any) -> str | None:
+    """A row's capture time as text, whatever it is: one that cannot be read is not the same as none."""
+    if value is None or value == "":
+        return None
+    return value.isoformat() if isinstance(value, datetime.date) else clean(str(value))[:64]
 
 
 def _text_of(values: dict[str, Any], column: str, kinds: type | tuple[type, ...]) -> str | None:

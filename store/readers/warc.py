@@ -12,6 +12,7 @@ line between records, or to an `Unreadable`:
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from store.readers._census import Census, Ledger, LineScan, MemberScan, opens_record
@@ -41,9 +42,23 @@ def survey(stream: BinaryIO, options: "Read") -> Found:
     codec = _codec(kind, Source(stream))
     census = Census(LineScan() if codec is None else MemberScan(codec), options.part_bytes * (_PLAIN_PARTS if codec is None else 1))
     source = Source(stream, census.scan.feed)
+    damaged: list[int] = []
     for item in _walk(source, codec, Split(0, source.size, 0, source.size), options, census):
         census.splitter.item(item.offset)
-    return census.found(source.size, source.drain)
+        if isinstance(item, Unreadable) or not item.headers.get("content-length", "").strip().isdecimal():
+            damaged.append(item.offset)
+    found = census.found(source.size, source.drain)
+    return replace(found, damage=_damage(damaged, source.size if codec is None else None))
+
+
+def _damage(offsets: list[int], end: int | None) -> tuple[int, int] | None:
+    """Where resynchronising may have taken text of a broken record for a record.
+
+    Who writes a page can put a whole WARC record into it, and into data that a compressed member stores as they are. In a
+    plain file nothing tells where the broken record ends. In a compressed one the text of a broken member cannot reach
+    behind the last stretch that belongs to no record, since the rest of that member is such a stretch.
+    """
+    return (min(offsets), max(offsets) if end is None else end) if offsets else None
 
 
 def read(stream: BinaryIO, split: Split, options: "Read") -> Iterator[Record | Unreadable]:

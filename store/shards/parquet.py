@@ -11,6 +11,7 @@ from provenance.schema import SHARD
 NAME = "parquet"
 SUFFIX = ".parquet"
 LEVEL = 1
+BATCH_ROWS = 1024
 
 DICTIONARY = ["origin", "attestation", "language"]
 
@@ -29,7 +30,7 @@ def write(sink: Any, batches: Iterable[pa.RecordBatch]) -> int:
 
 
 def read(source: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """The rows in order, at most 4,096 at a time. Raises `ValueError` unless the columns are exactly a shard's."""
+    """The rows in order, at most `BATCH_ROWS` at a time. Raises `ValueError` unless the columns are exactly a shard's."""
     with pq.ParquetFile(source, pre_buffer=False) as file:
         found, wanted = file.schema_arrow, SHARD
         if found.names != wanted.names:
@@ -37,5 +38,6 @@ def read(source: BinaryIO) -> Iterator[pa.RecordBatch]:
         for field in wanted:
             if found.field(field.name).type != field.type:
                 raise ValueError(f"column {field.name} is {found.field(field.name).type}; a shard has {field.type}")
-        # Threads of Arrow that hold a Python file when the interpreter ends abort the process.
-        yield from file.iter_batches(batch_size=4096, use_threads=False)
+        # Threads of Arrow that hold a Python file when the interpreter ends abort the process. Longer batches join row groups,
+        # which copies their texts once more.
+        yield from file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)

@@ -1,22 +1,31 @@
 """The chain on small real archives: what becomes of each kind of record, the same bytes however it is run, and verify."""
 
+import gzip
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from pipelines import cli, curate, freeze, verify
+from pipelines import cli, config, curate, freeze, ingest, mix, verify
 from pipelines.cli import Job
-from store import files, manifest
-from store.errors import CheckFailed, UsageError
-from tests.builders import Capture, html, prose, warc, write_warc
+from pipelines.extraction import ExtractPart
+from pipelines.target import Target
+from store import files, manifest, reading
+from store.errors import CheckFailed, Incomplete, UsageError
+from store.reading import Read
+from tests.builders import Capture, html, prose, response, warc, write_warc
 
 QUIET = Job(quiet=True)
 CUTOFF = "2022-01-01"
@@ -185,7 +194,7 @@ def same(left: Path, right: Path) -> bool:
     )
 
 
-def test_two_workers_and_small_parts_in_another_place_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
+def test_two_workers_in_another_place_and_other_order_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere"
     for path in files.list_files(str(made / "new")):
         (moved / path).parent.mkdir(parents=True, exist_ok=True)
@@ -229,10 +238,35 @@ def test_captures_at_or_after_the_cutoff_are_rejects(tmp_path: Path) -> None:
     assert set(keys(tmp_path / "snapshot")) == {"http://x.example/0", "http://x.example/3"}
 
 
+def test_boilerplate_and_translations_stay_in_the_snapshot_and_count_for_nobody(tmp_path: Path) -> None:
+    notice, article = html(prose(50)), html(prose(51))
+    translated = article.replace("<html>", '<html lang="fr-x-mtfrom-en">')
+    captures = [Capture(f"http://host{n}.example/terms", notice) for n in range(20)]
+    captures += [Capture(f"http://few.example/{n}", html(prose(52))) for n in range(20)]
+    captures.append(Capture("http://machine.example/", translated))
+    write_warc(tmp_path / "old/a.warc.gz", captures)
+    summary = freeze.run([str(tmp_path / "old")], str(tmp_path / "snapshot"), CUTOFF, None, QUIET)
+    assert (summary["documents"], summary["eligible"]) == (41, {"captured": 20})
+    assert summary["ineligible"] == {"boilerplate": 20, "translation_markup": 1}
+    write_warc(tmp_path / "new/b.warc.gz", [Capture("http://new.example/", notice), Capture("http://new.example/t", article)])
+    curate.run([str(tmp_path / "new")], str(tmp_path / "run"), [str(tmp_path / "snapshot")], QUIET)
+    found = tags(tmp_path / "run").values()
+    assert [tag["origin"] for tag in found] == ["unknown", "unknown"]
+    assert all(tag["canonical"] for tag in found)
+
+
+def test_near_copies_may_be_kept_and_are_recorded_all_the_same(made: Path, tmp_path: Path) -> None:
+    job = Job(quiet=True, overrides=(("match.near", "keep"),))
+    curate.run([str(made / "new")], str(tmp_path / "run"), [str(made / "snapshot")], job)
+    tag = tags(tmp_path / "run")["http://new.example/near"]
+    assert (tag["origin"], tag["canonical"]) == ("unknown", None)
+    rows = duckdb.sql(f"select duplicate from '{tmp_path}/run/matches/*.parquet' where key = '{tag['document']}'").fetchall()
+    assert rows == [(True,)]
+    assert tags(tmp_path / "run")["http://new.example/copy0"]["canonical"] is not None
+
+
 def test_a_digest_that_disagrees_is_a_reject_of_freeze(tmp_path: Path) -> None:
     path = write_warc(tmp_path / "a.warc", [HUMAN[0]])
-    import gzip
-
     plain = gzip.decompress(path.read_bytes())
     path.write_bytes(
         plain.replace(b"WARC-Payload-Digest: sha1:", b"WARC-Payload-Digest: sha1:A", 1).replace(
@@ -259,26 +293,195 @@ def test_every_path_may_be_on_a_file_system_that_is_no_disk(capsys: pytest.Captu
     mix = ["--snapshot", "memory://out/snapshot", "--min-attestation", "captured", "--floor", "0.5"]
     run("mix", "memory://out/run", *mix, "--into", "memory://out/mix")
     for name in ("snapshot", "run", "mix"):
-        assert run("verify", f"memory://out/{name}", "--anchor", anchor)["result"] == "VERIFIED"
+        assert run("verify", f"memory://out/{name}", "--anchor", anchor)["wrong"] == []
         run("report", f"memory://out/{name}")
     assert run("query", "memory://out/run", "select count(*) as n from tags")["answer"] == [{"n": 10}]
     assert not [path for path in memory.find("/out") if "_work" in path]
+
+
+def test_many_small_parts_by_two_workers_give_the_same_bytes(made: Path, tmp_path: Path) -> None:
+    small = (("read.part_bytes", "2000"),)
+    for workers in (1, 2):
+        job = Job(quiet=True, workers=workers, overrides=small)
+        curate.run([str(made / "new")], str(tmp_path / f"run{workers}"), [str(made / "snapshot")], job)
+    assert len(list((tmp_path / "run1/documents").iterdir())) > 3
+    assert same(tmp_path / "run1", tmp_path / "run2")
+    kept = "select count(*) from '{}/tags/*.parquet' where canonical is null"
+    assert duckdb.sql(kept.format(tmp_path / "run1")).fetchall() == duckdb.sql(kept.format(made / "run")).fetchall()
+
+
+PLANTED = "WARC/1.0\r\nWARC-Type: conversion\r\nWARC-Date: 2010-01-01T00:00:00Z\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{}\r\n\r\n"
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
+def test_a_record_planted_in_a_broken_one_is_attested_by_nothing(tmp_path: Path, packed: bool) -> None:
+    text = prose(70)
+    evil = Capture("http://evil.example/", f"<p>a</p>\n{PLANTED.format(len(text), text)}" + prose(71), "2021-05-05T00:00:00Z")
+    good = [response(capture, 100 + n) for n, capture in enumerate(HUMAN[:3])]
+    pack = (lambda data: gzip.compress(data, mtime=0)) if packed else bytes
+    broken = pack(response(evil, 99))
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old/a.warc").write_bytes(pack(good[0]) + broken[:-40] + pack(good[1]) + pack(good[2]))
+    summary = freeze.run([str(tmp_path / "old")], str(tmp_path / "snapshot"), CUTOFF, None, QUIET)
+    assert duckdb.sql(f"select count(*) from '{tmp_path}/snapshot/documents/*.parquet' where date < '2011-01-01'").fetchall() == [
+        (0,)
+    ]
+    assert summary["documents"] >= 1
+    curate.run([str(tmp_path / "old")], str(tmp_path / "run"), [], QUIET)
+    planted = duckdb.sql(f"select attestation from '{tmp_path}/run/documents/*.parquet' where date < '2011-01-01'").fetchall()
+    assert set(planted) <= {("none",)}
+    if packed:
+        assert summary["documents"] == 3, "members behind the damage are whole, and keep their word"
+
+
+def test_a_file_that_changes_after_its_survey_fails_the_run(made: Path, tmp_path: Path) -> None:
+    source = tmp_path / "a.warc.gz"
+    source.write_bytes((made / "new/c.warc.gz").read_bytes())
+    found = reading.survey(str(source), Read())
+    piece = {"url": str(source), "file_path": "a", "sha256": found.sha256, "copy": 0, "format": "warc", "damage": None}
+    piece |= {"split": asdict(found.splits[0]), "version": "another"}
+    settings = config.plain(config.resolve("curate", None, []))
+    step = ExtractPart({"config": settings, "prefix": "p", "folder": str(tmp_path / "out")})
+    step.setup()
+    with pytest.raises(Incomplete, match="changed while it was read"):
+        step.part({"name": "0", "weight": 1, "pieces": [piece]})
+    assert step.part({"name": "0", "weight": 1, "pieces": [piece | {"version": files.version(str(source))[0]}]})["documents"] == 10
+    with pytest.raises(RuntimeError, match="a reader loses records"):
+        split = asdict(found.splits[0]) | {"records": 99}
+        step.part({"name": "0", "weight": 1, "pieces": [piece | {"split": split, "version": files.version(str(source))[0]}]})
+
+
+def test_records_that_are_in_no_row_fail_the_run(made: Path) -> None:
+    found = reading.survey(str(made / "new/c.warc.gz"), Read())
+    numbers = {"sha256": "a", "size": 1, "format": "warc", "boundaries": 13, "unaccounted": 0, "splits": (), "damage": None}
+    source = ingest.Source(url="u", file_path="f", copy=0, version="", records=found.records, **numbers)
+    receipts = {"0": {"pieces": [{"sha256": "a", "copy": 0, "documents": 10, "rejects": 3}]}}
+    assert ingest.sources_table([source], receipts).num_rows == 1
+    receipts["0"]["pieces"][0]["rejects"] = 2
+    with pytest.raises(CheckFailed, match="something was lost"):
+        ingest.sources_table([source], receipts)
+
+
+def test_a_record_start_that_nobody_read_fails_the_run(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    survey = reading.survey
+    monkeypatch.setattr(reading, "survey", lambda url, options: replace(survey(url, options), unaccounted=1))
+    with pytest.raises(CheckFailed, match="read by nobody"):
+        curate.run([str(made / "new")], str(tmp_path / "run"), [], QUIET)
+
+
+def test_the_best_attested_survives_before_the_earliest(tmp_path: Path) -> None:
+    same_page = html(prose(80))
+    wrong = response(Capture("http://x.example/broken", same_page, "2001-01-01T00:00:00Z"), 1).replace(b"sha1:", b"sha1:AAAA", 1)
+    good = response(Capture("http://x.example/good", same_page, "2024-01-01T00:00:00Z"), 2)
+    wrong = re.sub(rb"sha1:AAAA(.{28})....", rb"sha1:AAAA\1", wrong, count=1)
+    (tmp_path / "a.warc.gz").write_bytes(gzip.compress(wrong, mtime=0) + gzip.compress(good, mtime=0))
+    curate.run([str(tmp_path / "a.warc.gz")], str(tmp_path / "run"), [], QUIET)
+    found = tags(tmp_path / "run")
+    assert found["http://x.example/good"]["canonical"] is None
+    assert found["http://x.example/broken"]["canonical"] == found["http://x.example/good"]["document"]
+
+
+def test_a_mix_refuses_a_run_and_a_snapshot_that_were_changed(made: Path, tmp_path: Path) -> None:
+    for name, dataset in (("run", "tags"), ("snapshot", "documents")):
+        file = next((made / name / dataset).iterdir())
+        data = file.read_bytes()
+        file.write_bytes(data[:-9] + b"x" + data[-8:])
+        with pytest.raises(CheckFailed, match=file.name):
+            mix.run([str(made / "run")], str(made / "snapshot"), str(tmp_path / "mix"), "0.5", "captured", QUIET)
+        file.write_bytes(data)
+
+
+def test_a_run_whose_tags_rest_on_nothing_is_found_out(made: Path, tmp_path: Path) -> None:
+    forged = tmp_path / "run"
+    shutil.copytree(made / "run", forged)
+    file = next((forged / "tags").iterdir())
+    table = pq.read_table(file)
+    pq.write_table(table.set_column(2, "origin", pa.array(["human"] * table.num_rows)), file)
+    body = json.loads((forged / "manifest.json").read_bytes())
+    entry = next(entry for entry in body["files"] if entry["path"].startswith("tags/"))
+    entry["sha256"], entry["size"] = files.file_digest(str(file))
+    del body["id"]
+    manifest.write(str(forged), body)
+    summary = verify.run(str(forged), None)
+    assert (summary["exit_code"], summary["wrong"]) == (1, ["manifest.json"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"files": [{"path": "../../etc/passwd", "sha256": "", "size": 0, "rows": 0}]},
+        {"files": [{"path": 3, "sha256": "", "size": 0, "rows": 0}]},
+        {"files": "none"},
+        {"snapshots": 5},
+        {"counts": []},
+        {"kind": "nonsense"},
+        {"kind": None},
+    ],
+)
+def test_a_forged_manifest_is_wrong_and_never_followed(made: Path, tmp_path: Path, change: dict[str, Any]) -> None:
+    shutil.copytree(made / "run", tmp_path / "run")
+    body = json.loads((made / "run/manifest.json").read_bytes()) | change
+    del body["id"]
+    manifest.write(str(tmp_path / "run"), body)
+    summary = verify.run(str(tmp_path / "run"), None)
+    assert (summary["exit_code"], summary["wrong"]) == (1, ["manifest.json"])
+
+
+def test_folders_that_are_not_ours_are_left_alone(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "README.md").write_text("precious")
+    for arguments in (["freeze", str(made / "old"), "--cutoff", CUTOFF], ["curate", str(made / "new")]):
+        assert cli.main([*arguments, "--into", str(tmp_path), "--quiet"]) == 2
+    assert cli.main(["mix", str(made / "run"), "--snapshot", str(made / "snapshot"), "--into", str(tmp_path), "--quiet"]) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "data"]
+    assert cli.main(["curate", str(made / "new"), "--into", str(tmp_path / "README.md")]) == 2
+    assert cli.main(["curate", str(made / "new"), "--into", str(made / "new/run")]) == 2
+    assert cli.main(["curate", str(made / "new"), "--into", str(made / "snapshot/run")]) == 2
+    assert (tmp_path / "README.md").read_text() == "precious"
+
+
+def test_two_commands_do_not_write_into_one_folder(made: Path, tmp_path: Path) -> None:
+    with Target(str(tmp_path / "run"), "run"), pytest.raises(UsageError, match="another command is writing"):
+        curate.run([str(made / "new")], str(tmp_path / "run"), [], QUIET)
+    assert not (tmp_path / "run/_work").exists()
+
+
+def test_snapshots_that_share_a_document_give_one_answer(made: Path, tmp_path: Path) -> None:
+    freeze.run([str(made / "old/a.warc.gz")], str(tmp_path / "second"), CUTOFF, None, QUIET)
+    ids = set()
+    for number in range(3):
+        against = [str(made / "snapshot"), str(tmp_path / "second"), str(made / "snapshot")]
+        ids.add(curate.run([str(made / "new")], str(tmp_path / f"run{number}"), against, QUIET)["id"])
+    assert len(ids) == 1
+
+
+def kill_at(command: list[str], work: Path, moments: list[str]) -> None:
+    """Kills the command as soon as each of these is there in its work folder, then lets it finish."""
+    for moment in moments:
+        process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+        while process.poll() is None and not any(work.glob(moment)):
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.mark.slow
 def test_killed_anywhere_the_same_command_finishes_with_the_same_bytes(made: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipelines.cli", "curate", str(made / "new"), "--into", str(tmp_path / "run"), "--quiet"]
     command += ["--against", str(made / "snapshot"), "--workers", "2"]
-    for stage in ("survey", "extract", "rank", "candidates", "measure", "resolve", "tag"):
-        process = subprocess.Popen(command, start_new_session=True)
-        while process.poll() is None and not any((tmp_path / "run/_work").glob(f"{stage}-*")):
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert not (tmp_path / "run/manifest.json").exists()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    kill_at(command, tmp_path / "run/_work", ["survey-*", "extract-*", "rank-*", "candidates-*", "measure-*", "resolve-*", "tag-*"])
     assert same(tmp_path / "run", made / "run")
-    assert verify.run(str(tmp_path / "run"), (made / "id").read_text())["exit_code"] == 0
+    frozen = [sys.executable, "-m", "pipelines.cli", "freeze", str(made / "old"), "--into", str(tmp_path / "snapshot"), "--quiet"]
+    kill_at([*frozen, "--cutoff", CUTOFF], tmp_path / "snapshot/_work", ["extract-*", "seal-*", "bands-*", "tree-*", "sources"])
+    assert same(tmp_path / "snapshot", made / "snapshot")
+    mixed = [sys.executable, "-m", "pipelines.cli", "mix", str(made / "run"), "--snapshot", str(made / "snapshot"), "--quiet"]
+    mixed += ["--floor", "0.5", "--min-attestation", "captured", "--into"]
+    subprocess.run([*mixed, str(tmp_path / "mix")], check=True, stdout=subprocess.DEVNULL)
+    kill_at([*mixed, str(tmp_path / "killed")], tmp_path / "killed/_work", ["job.json", "shards-*", "shards-*/receipts"])
+    assert same(tmp_path / "mix", tmp_path / "killed")
+    for name in ("run", "snapshot", "killed"):
+        assert verify.run(str(tmp_path / name), (made / "id").read_text())["exit_code"] == 0
 
 
 @pytest.mark.slow

@@ -1,17 +1,21 @@
 """The mix: who may enter, how often, and what the shards then keep, read back with the libraries that trainers use."""
 
+import hashlib
 import json
 from fractions import Fraction
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from pipelines import mix as verb
-from pipelines import planning
+from pipelines import mixing, planning
 from pipelines.cli import Job
 from provenance.floor import Mix
+from provenance.identity import Leaf
+from provenance.schema import SNAPSHOT_DOCUMENTS
 from store import files, shards
 from store.errors import CheckFailed, UsageError
 from store.verify_mix import verify_mix
@@ -216,6 +220,34 @@ def test_a_snapshot_that_lost_a_document_is_not_mixed(tmp_path):
     pq.write_table(pq.read_table(path).slice(1), path)
     with pytest.raises(CheckFailed, match="tree root"):
         mixes.make(tmp_path / "mix", frozen, [crawled])
+
+
+def test_wildcards_in_a_path_stand_for_themselves(tmp_path):
+    mixes.standard(tmp_path / "a1", humans=9)
+    frozen, crawled = mixes.standard(tmp_path / "a[1]*")
+    opened = mixes.make(tmp_path / "b[?]" / "mix", frozen, [crawled])
+    plain, run = mixes.standard(tmp_path / "plain")
+    twin = mixes.make(tmp_path / "twin", plain, [run])
+    assert opened.manifest["counts"] == twin.manifest["counts"]
+
+
+def test_leaves_have_the_bytes_that_every_reader_makes_of_them():
+    marks = "".join(map(chr, [*range(1, 0x100), 0x2028, 0x2029, 0xFEFF, 0xFFFF, 0x1F600])) + '"\\/'
+    row = mixes.sealed(mixes.document("one", 900, witness=marks, date=None))
+    table = pa.Table.from_pylist([row], schema=SNAPSHOT_DOCUMENTS)
+    documents = mixing.Documents(table["text"], table.drop_columns("text"), np.zeros(1, np.int64))
+    (made,) = mixing._leaves(documents, documents.place)
+    fields = {name: row[name] for name in Leaf._fields if name in row} | {"date": "", "date_end": mixes.iso(row["date_end"])}
+    digest = hashlib.sha256(row["text"].encode()).hexdigest()
+    assert made == Leaf(text_sha256=digest, text_bytes=row["byte_count"], **fields).data()
+
+
+@pytest.mark.parametrize("rows", [[0], [4999], [1023, 1024, 2499, 2500], list(range(0, 5000, 3)), [], list(range(5000))])
+def test_the_rows_of_a_file_are_read_wherever_its_groups_begin(tmp_path, rows):
+    url = str(tmp_path / "documents.parquet")
+    pq.write_table(pa.table({"text": [f"text {i}" for i in range(5000)]}), url, row_group_size=2500)
+    found = [text for table in mixing.read_rows(url, np.array(rows, np.int64)) for text in table["text"].to_pylist()]
+    assert found == [f"text {i}" for i in rows]
 
 
 @pytest.fixture(scope="module")

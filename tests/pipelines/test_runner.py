@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipelines.runner import Runner, check_beam_args, missing, promote
+from pipelines.runner import Runner, check_beam_args, missing
 from pipelines.stage import Stage
+from pipelines.target import Target
 from store import files
 from store.errors import Incomplete, UsageError
 
@@ -96,10 +97,11 @@ def test_promotion_can_be_repeated_and_misses_nothing(tmp_path: Path) -> None:
     with Runner() as runner:
         receipts = runner.run(of)
     target = str(tmp_path / "target")
+    promote = Target(target, "run").promote
     files.move(files.join(of.folder, "echo/00001.txt"), files.join(target, "echo/00001.txt"))
-    entries = promote(target, receipts, of.folder)
+    entries = promote(receipts, of.folder)
     assert [entry["path"] for entry in entries] == files.list_files(target) == [f"echo/{part['name']}.txt" for part in PARTS]
-    assert promote(target, receipts, of.folder) == entries
+    assert promote(receipts, of.folder) == entries
     files.remove(files.join(target, "echo/00002.txt"))
     with pytest.raises(Incomplete, match="00002"):
-        promote(target, receipts, of.folder)
+        promote(receipts, of.folder)
