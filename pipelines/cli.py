@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,9 +43,10 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="lowbackground", description="Low-background text: freeze it, prove it, mix it.", epilog=EPILOGUE, allow_abbrev=False
     )
+    top.add_argument("--version", action=_Version, help="print the version and end")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     made = {
-        name: verbs.add_parser(name, help=text, description=text.capitalize() + ".", epilog=EPILOGUE, allow_abbrev=False)
+        name: verbs.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".", epilog=EPILOGUE, allow_abbrev=False)
         for name, text in VERBS.items()
     }
     for name in ("freeze", "curate", "mix"):
@@ -95,7 +97,7 @@ def _others(made: dict[str, argparse.ArgumentParser]) -> None:
     made["mix"].add_argument("--snapshot", required=True, metavar="SNAPSHOT", help="snapshot that the human side comes from")
     made["mix"].add_argument("--into", required=True, metavar="MIX", help="folder of the mix")
     made["mix"].add_argument(
-        "--floor", metavar="SHARE", help="least share of verified human units at every prefix, such as 0.5 or 1/3"
+        "--floor", metavar="SHARE", help="least share of verified human units at every prefix, such as 0.5 or 1/3 (default 0.5)"
     )
     made["mix"].add_argument(
         "--min-attestation", metavar="LEVEL", help="weakest attestation that counts as human (default corroborated)"
@@ -110,6 +112,19 @@ def _others(made: dict[str, argparse.ArgumentParser]) -> None:
     made["report"].add_argument(
         "--anchor", metavar="SNAPSHOT-ID", help="the snapshot id that you trust: the report then says whether it verified"
     )
+
+
+class _Version(argparse.Action):
+    """Prints the version, which takes longer to find than a parser should take to make."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, **options: Any):
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from importlib.metadata import version
+
+        print(f"lowbackground {version('lowbackground')}")
+        parser.exit()
 
 
 def _positive(text: str) -> int:
@@ -127,6 +142,10 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, Job]:
         ours, beam = ours[:cut], ours[cut + 1 :]
     arguments, rest = parser().parse_known_args(ours)
     overrides = _dotted(rest, arguments.verb)
+    if (overrides or beam) and arguments.verb not in ("freeze", "curate", "mix"):
+        raise UsageError(
+            f"{arguments.verb} has no settings, and was given {(rest or beam)[0]!r}. See `lowbackground {arguments.verb} --help`."
+        )
     job = Job(
         workers=getattr(arguments, "workers", 1),
         beam_args=tuple(beam),
@@ -215,13 +234,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("error: interrupted; the same command goes on where it ended.", file=sys.stderr)
         return 130
+    try:
+        _close(arguments, summary)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough; what was to be done is done
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return int(summary.get("exit_code", 0))
+
+
+def _close(arguments: argparse.Namespace, summary: dict[str, Any]) -> None:
     if arguments.json:
         print(json.dumps(summary, ensure_ascii=False))
-    else:
-        from pipelines.summary import show
+        return
+    from pipelines.summary import show
 
-        show(arguments.verb, summary)
-    return int(summary.get("exit_code", 0))
+    show(arguments.verb, summary)
 
 
 if __name__ == "__main__":

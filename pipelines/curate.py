@@ -40,7 +40,7 @@ def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -
             integrity.require(snapshot, MATCHED_DATASETS)
         opened = _Chain(target, plain, made, snapshots, runner).run(sources)
         target.log("curate", progress)
-    return summary(into, opened)
+    return summary(into, opened) | target.note()
 
 
 def parameters(settings: dict[str, Any]) -> dict[str, Any]:
@@ -210,4 +210,12 @@ def _matched_counts(matched: dict[str, Any], tagged: dict[str, dict[str, Any]]) 
 
 def summary(into: str, opened: Opened) -> dict[str, Any]:
     """The closing summary of a finished run."""
-    return {"run": into, "id": opened.id, "snapshots": [s["id"] for s in opened.manifest["snapshots"]], **opened.manifest["counts"]}
+    found = {"run": into, "id": opened.id, "snapshots": [s["id"] for s in opened.manifest["snapshots"]]}
+    return found | ordered(opened.manifest["counts"])
+
+
+def ordered(counts: dict[str, Any]) -> dict[str, Any]:
+    """Counts of a manifest in the order in which a document goes: records, documents, rejects, then the rest."""
+    first = ("records", "documents", "rejects", "rejects_by_reason")
+    reasons = sorted(counts["rejects_by_reason"].items(), key=lambda item: (-item[1], item[0]))
+    return {name: counts[name] for name in first} | counts | {"rejects_by_reason": dict(reasons)}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from pipelines import config, ingest, matching, moments, sealing
-from pipelines.curate import counts, dry_run, parameters
+from pipelines.curate import counts, dry_run, ordered, parameters
 from pipelines.progress import Progress
 from pipelines.runner import Runner, check_beam_args
 from pipelines.stage import Stage
@@ -35,7 +35,7 @@ def run(sources: Sequence[str], into: str, cutoff: str, declaration: str | None,
     with Target(into, "snapshot") as target, Runner(job.workers, job.beam_args, progress) as runner:
         opened = _Chain(target, plain, made, admission, runner).run(sources)
         target.log("freeze", progress)
-    return summary(into, opened)
+    return summary(into, opened) | target.note()
 
 
 def _cutoff(text: str) -> str:
@@ -170,11 +170,14 @@ def _sealed_counts(sealed: dict[str, dict[str, Any]]) -> dict[str, Any]:
 
 def summary(into: str, opened: Opened) -> dict[str, Any]:
     """The closing summary of a finished snapshot."""
-    return {
+    found = {
         "snapshot": into,
         "id": opened.id,
         "cutoff": opened.manifest["cutoff"],
         "declaration": opened.manifest["declaration"],
         "tree": opened.manifest["tree"],
-        **opened.manifest["counts"],
+        **ordered(opened.manifest["counts"]),
     }
+    if not opened.manifest["counts"]["documents"]:
+        found["line"] = "Warning: nothing was frozen; all records were rejected, for the reasons below."
+    return found

@@ -59,7 +59,7 @@ def run(
                 raise
             opened = write(target, mix, plain, planned, frozen, crawled, tokenizer, runner, name)
             target.log("mix", progress)
-    return summary(into, opened)
+    return summary(into, opened) | target.note()
 
 
 def open_sources(snapshot: str, runs: Sequence[str]) -> tuple[Opened, list[Opened]]:

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-HIDDEN = {"exit_code", "verb", "rows", "why", "line", "kind"}
+HIDDEN = {"exit_code", "verb", "rows", "why", "line", "kind", "result"}
 """Of no use to a person, or printed in another place."""
 
 DETAILS = {
@@ -17,8 +17,14 @@ def show(verb: str, summary: dict[str, Any]) -> None:
     """Prints a verb's summary for a person. `query` has printed its answer already."""
     if verb == "query":
         return
-    if line := summary.get("line"):
-        print(line)
+    if summary.get("dry_run"):
+        import yaml
+
+        print(yaml.safe_dump(summary, sort_keys=False, allow_unicode=True), end="")
+        return
+    for name in ("result", "line"):
+        if line := summary.get(name):
+            print(line)
     for name, value in summary.items():
         if name not in HIDDEN | DETAILS.get(verb, set()) and value not in (None, {}):
             _print(name, value, 0)

@@ -61,6 +61,8 @@ class Target:
             files.remove_tree(self.work)
         if self._lock is not None:
             os.close(self._lock)
+            with contextlib.suppress(OSError):  # only an empty folder goes
+                os.rmdir(files.split_url(self.into)[1])
 
     def _finished(self) -> Opened | None:
         """The finished thing that lies there, if any."""
@@ -117,7 +119,7 @@ class Target:
             if opened.manifest["job"] != job:
                 raise UsageError(
                     f"{self.into} holds a {self.kind} that other settings or inputs made (its job is {opened.manifest['job'][:12]}, "
-                    f"this one {job[:12]}); the two would be mixed. Name another folder, or remove that one."
+                    f"this one {job[:12]}); the two would be mixed. Name another folder."
                 )
             return opened
         where = files.join(self.work, JOB)
@@ -128,6 +130,10 @@ class Target:
             )
         files.write_bytes(where, canonical_json({"job": job, "kind": self.kind}))
         return None
+
+    def note(self) -> dict[str, str]:
+        """What a summary says where nothing had to be done."""
+        return {} if self.made is not None else {"unchanged": "it was complete already; nothing was written"}
 
     def release(self) -> None:
         """Gives up a folder in which nothing was made yet, so that other settings may have it."""

@@ -60,8 +60,9 @@ def _place(target: str, path: str, data: bytes, work: str | None) -> None:
 def write(target: str, body: dict[str, Any], work: str | None = None) -> Opened:
     """Writes the manifest of a run or a mix, and so finishes it."""
     body = {"schema_version": SCHEMA_VERSION, **body}
-    manifest = {**body, "id": digest(body)}
-    _place(target, MANIFEST, canonical_json(manifest), work)
+    data = canonical_json({**body, "id": digest(body)})
+    manifest = json.loads(data)
+    _place(target, MANIFEST, data, work)
     return Opened(target, manifest["id"], manifest)
 
 
@@ -69,7 +70,7 @@ def write_snapshot(target: str, body: dict[str, Any], work: str | None = None) -
     """Writes the manifest of a snapshot under its own digest, and so finishes it."""
     manifest = {"kind": "snapshot", "schema_version": SCHEMA_VERSION, **body}
     data = canonical_json(manifest)
-    name = sha256_hex(data)
+    name, manifest = sha256_hex(data), json.loads(data)
     _place(target, f"{MANIFESTS}/{name}.json", data, work)
     return Opened(target, name, manifest)
 
@@ -194,6 +195,17 @@ def _newest(url: str, ids: list[str]) -> str:
     return heads[0]
 
 
+def _nothing_at(base: str) -> str:
+    """Why there is no snapshot at a folder, and what to do."""
+    if files.exists(files.join(base, WORK)):
+        return f"{base} holds unfinished work and nothing that could be used yet. Run the command that made it again; it goes on."
+    if files.exists(files.join(base, MANIFEST)):
+        return f"{base} holds a finished run or mix, and a snapshot is needed here. Name a folder that freeze finished."
+    if not files.exists(base):
+        return f"{base} is not there. Name a folder that freeze, curate or mix finished."
+    return f"{base} holds no finished snapshot, run or mix. Name a folder that such a command finished."
+
+
 def open_snapshot(url: str) -> Opened:
     """A frozen snapshot, by `URL` (its newest version) or `URL@ID`.
 
@@ -204,9 +216,7 @@ def open_snapshot(url: str) -> Opened:
         base, wanted = url, ""
     ids = snapshot_ids(base)
     if not ids:
-        raise UsageError(
-            f"{base} holds no finished snapshot: no manifest under {MANIFESTS}/. Run freeze into it, or name another folder."
-        )
+        raise UsageError(_nothing_at(base))
     if wanted and wanted not in ids:
         raise UsageError(f"{base} holds no version {wanted}; it has {', '.join(ids)}.")
     name = wanted or (ids[0] if len(ids) == 1 else _newest(base, ids))

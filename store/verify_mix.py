@@ -152,10 +152,18 @@ def verify_mix(url: str, anchor: str | None, max_cutoff: str | None = None) -> d
         with check.of(SNAPSHOT):
             terms = _terms(check, manifest, anchor, latest)
     if terms is None:
-        return {"line": "nothing is proven: the snapshot's manifest is not the one that the mix names", **found, **check.summary()}
+        why = check.why.get(SNAPSHOT, f"{SNAPSHOT} is not there or not to be trusted")
+        return {"line": f"nothing is proven: {why}", **found, **check.summary()}
     total = _check_rows(check, manifest, terms)
     found["anchored"] = bool(anchor) and check.clean
-    return {"line": _line(total, terms.units[0]), **found, **total, **check.summary()}
+    if not check.clean:
+        return {"line": "nothing is proven: files are not what was written", **found, **check.summary()}
+    units = " and ".join(terms.units)
+    promised = (
+        f"at least {terms.floor} of the {units} at every prefix of {len(manifest.shards)} shard{'s'[: len(manifest.shards) != 1]}"
+    )
+    dated = {"floor": promised, "dated_before": manifest.snapshot["cutoff"], "weakest_attestation": ATTESTATIONS[terms.minimum]}
+    return {"line": _line(total, terms.units[0]), **found, **dated, **total, **check.summary()}
 
 
 def _manifest(check: _Check) -> _Manifest:

@@ -134,7 +134,7 @@ def run(folder: Path) -> int:
     outcome.show(found)
     wrong = outcome.wrong(found)
     print(
-        f"\nDEMO, {time.perf_counter() - start:.0f} s. {len(found) - len(wrong)} of {len(found)} outcomes are right; the truth is in {folder / 'truth.jsonl'}"
+        f"\nDEMO, {time.perf_counter() - start:.0f} s. {len(found) - len(wrong)} of {len(found)} outcomes are as expected; the truth is in {folder / 'truth.jsonl'}"
     )
     _close(snapshot, curated, mix)
     return 1 if wrong else 0
@@ -149,7 +149,7 @@ def _close(snapshot: str, curated: str, mix: str) -> None:
             f"Floor: {FLOOR} of the {unit} of every prefix was asked for; {share:.4f} of the whole mix is human, by the attestation `{LEVEL}`"
         )
     print(f"Snapshot {open_snapshot(snapshot).id}\nRun      {open_run(curated).id}\nMix      {opened.id}")
-    print(f"Report of the mix: {os.path.abspath(mix)}.html\nReport: {os.path.abspath(curated)}.html", flush=True)
+    print(f"Report of the mix: {os.path.abspath(mix)}.html\nReport of the run: {os.path.abspath(curated)}.html", flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

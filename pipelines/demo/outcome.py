@@ -149,7 +149,7 @@ def show(found: Sequence[Outcome]) -> None:
     table.add_column("planted")
     table.add_column("pages", justify="right")
     table.add_column("what became of them")
-    table.add_column("right", justify="right")
+    table.add_column("as expected", justify="right")
     for kind, members in by_kind(found):
         lines = [f"{count:>3} {what}" for what, count in described(members)]
         similarities = [outcome.similarity for outcome in members if outcome.similarity is not None and kind == plant.NEAR]
@@ -161,6 +161,10 @@ def show(found: Sequence[Outcome]) -> None:
     # A file or a pipe has no width of its own, and 80 columns break most lines.
     console.width = console.width if console.is_terminal else max(console.width, WIDTH)
     console.print(table)
+    console.print(
+        "Machine text that discloses nothing stays `unknown`: no detector is sure of it. It enters the mix on the side that the floor bounds.",
+        soft_wrap=True,
+    )
     for outcome in wrong(found):
         asked = " or ".join(RIGHT[outcome.truth.kind])
         console.print(

@@ -20,7 +20,7 @@ ORIGIN_LABELS = {
 LEVEL_WORDS = {
     "none": "nothing",
     "declared": "the owner’s declaration",
-    "captured": "the archive file’s own capture record, which is the owner’s word in a better form",
+    "captured": "the capture time that the archive file itself states, which nobody else has confirmed",
     "released": "checksums published before the cutoff",
     "corroborated": "an independent index of the same captures",
     "timestamped": "an independent timestamp over the exact bytes",

@@ -134,9 +134,7 @@ def _answers(
     names = " and ".join(identity[:12] for identity, _ in drawn) or "a snapshot that its manifest does not name"
     words = ", and by ".join(LEVEL_WORDS.get(level, level) for level in sorted(levels)) or "nobody"
     what = f"A training mix: {plural(documents, 'document')} in {plural(shards, 'shard')}, {size(total)} of text. Its human side is drawn from snapshot {names}."
-    verified = (
-        f"{percent(human, total)} of the bytes ({size(human)} of {size(total)}): unchanged since before {since}; dated by {words}."
-    )
+    verified = f"{percent(human, total)} of the bytes ({size(human)} of {size(total)}): unchanged since they were frozen; dated before {since} by {words}."
     if not human:
         verified = "Nothing: no row of the shards is human."
     elif failed:
@@ -174,7 +172,7 @@ def _status(verification: dict[str, Any] | None, opened: Opened) -> Markup:
         return notice("bad", element("strong", "FAILED. Do not train on this."), listed or said, anchor)
     if verification.get("exit_code") == 3:
         more = "The shards, their proofs and the manifest agree with each other; whether they rest on a snapshot that you trust, only its id can say."
-        return notice("", element("strong", "CONSISTENT, NOT ANCHORED."), said or None, more, anchor)
+        return notice("open", element("strong", "CONSISTENT, NOT ANCHORED."), said or None, more, anchor)
     return notice("good", element("strong", "VERIFIED against the given snapshot id."), said or None, anchor)
 
 
@@ -264,7 +262,7 @@ def supply(opened: Opened, con: "Con") -> Markup | None:
         return None
     held = dict(con.execute("SELECT origin, count(DISTINCT key) FROM shards GROUP BY origin ORDER BY origin").fetchall())
     drawn = [
-        ("frozen, may count as human", [sum(level["documents"] for level in frozen.values()), 0, 0, 0]),
+        ("distinct texts that may count as human", [sum(level["documents"] for level in frozen.values()), 0, 0, 0]),
         ("kept in the runs", [crawled.get(origin, {}).get("documents", 0) for origin in ORIGINS]),
         ("in the shards", [held.get(origin, 0) for origin in ORIGINS]),
     ]

@@ -75,7 +75,7 @@ def page(
     )
     foot = element(
         "footer",
-        "“Human” here means: unchanged since a time, and dated by a named witness. It is no statement about who wrote a text. "
+        "“Human” here means: unchanged since it was frozen, and dated before the cutoff by a named witness. It is no statement about who wrote a text. "
         "Colours: pass over a bar for its number; every chart has its numbers beneath. This page is one file and loads nothing.",
     )
     document = element("html", head, element("body", element("main", top, *body, foot)), lang="en")

@@ -69,7 +69,7 @@ def _answers(
         ]
     cutoff = ", ".join(sorted({snapshot["cutoff"][:10] for snapshot in snapshots}))
     verified = (
-        f"{share(human, documents, 'documents')} equal an eligible document of {against}: unchanged since before {cutoff}. "
+        f"{share(human, documents, 'documents')} equal an eligible document of {against}: unchanged since that was frozen, dated before {cutoff}. "
         "They are dropped in favour of the snapshot’s own copy. Nothing else in a run counts as human, whatever its date."
     )
     levels = dict(con.execute("SELECT attestation, count(*) FROM tags WHERE origin = 'human' GROUP BY 1 ORDER BY 1").fetchall())

@@ -52,12 +52,12 @@ def _answers(opened: Opened, levels: list[dict[str, Any]], totals: dict[str, int
     )
     verified = (
         f"{share(totals['eligible'], totals['documents'], 'documents')}, {size(totals['eligible_bytes'])}, may count as human in a mix that accepts their attestation: "
-        f"unchanged since before {cutoff}, as far as their witnesses’ word goes. How much machine text hides among them is an estimate, and is not made here."
+        f"unchanged since they were frozen, and dated before {cutoff} as far as their witnesses’ word goes. How much machine text hides among them is an estimate, and is not made here."
     )
     said = rests_on({row["attestation"]: row["eligible_bytes"] for row in levels}, "bytes")
     declaration = opened.manifest.get("declaration")
     words: Child = join(said, f" The declaration reads: “{declaration}”") if declaration else said
-    return [("What rests on whose word?", words), ("What is this?", what), ("How much is verified human?", verified)]
+    return [("What is this?", what), ("How much is verified human?", verified), ("What rests on whose word?", words)]
 
 
 def by_year(con: "Con") -> Markup:

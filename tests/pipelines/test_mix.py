@@ -314,7 +314,9 @@ def test_the_verb_writes_ends_and_changes_nothing_when_repeated(sources, tmp_pat
     before = bytes_of(into)
     assert json.loads(json.dumps(done))["realised"] == done["realised"]
     assert verify_mix(into, frozen.id)["anchored"]
-    assert verb.run([crawled.url], frozen.url, into, "1/2", "captured", job) == done
+    again = verb.run([crawled.url], frozen.url, into, "1/2", "captured", job)
+    assert "nothing was written" in again.pop("unchanged")
+    assert again == done
     assert bytes_of(into) == before
     with pytest.raises(UsageError, match="other settings"):
         verb.run([crawled.url], frozen.url, into, "0.4", "captured", job)

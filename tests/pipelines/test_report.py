@@ -119,7 +119,8 @@ def test_first_lines_of_a_run(targets: Targets, tmp_path: Path) -> None:
         f"{human} of {counts['documents']} documents ({100 * human / counts['documents']:.1f}\u00a0%) equal an eligible document"
         in text
     )
-    assert "unchanged since before 2022-01-01" in text and "rest on the archive file’s own capture record" in text
+    assert "unchanged since that was frozen, dated before 2022-01-01" in text
+    assert "rest on the capture time that the archive file itself states" in text
     alone = Reader(written(targets, "empty_run", tmp_path)).text
     assert "against no snapshot, so nothing in it can count as human" in alone
 
@@ -143,10 +144,14 @@ def test_the_way_into_a_mix_is_shown_for_a_run(targets: Targets, tmp_path: Path)
         report.run(targets["snapshot"].url, mix=targets["mix"].url)
 
 
-def test_a_snapshot_says_first_whose_word_it_rests_on(targets: Targets, tmp_path: Path) -> None:
+def test_a_snapshot_says_at_once_what_it_is_and_whose_word_it_rests_on(targets: Targets, tmp_path: Path) -> None:
     text = Reader(written(targets, "snapshot", tmp_path)).text
     first, what = text.index("Of the human bytes"), text.index("A frozen snapshot")
-    assert first < what and "Example Library, catalogue of 2019" in text and "is not made here" in text
+    assert (
+        what < first < text.index("The human side by year")
+        and "Example Library, catalogue of 2019" in text
+        and "is not made here" in text
+    )
     assert "under 50 words" in text and "machine-translation markup" in text
 
 
