@@ -53,10 +53,8 @@ class RankDocuments:
         con = sql.connect(self.context["folder"])
         sql.view(con, "documents", part["documents"], pa.schema([schema.DOCUMENTS.field(name) for name in COMPARED]), "part")
         self._references(con, part["snapshots"])
-        levels = ", ".join(f"'{level}'" for level in schema.ATTESTATIONS)
         con.execute(f"""
-            create table ranked as select part, row, key, content_id,
-              row_number() over (order by list_position([{levels}], attestation) desc, date_end nulls last, payload_digest nulls last, key) - 1 as rank
+            create table ranked as select part, row, key, content_id, row_number() over (order by {sql.order_of_survival()}) - 1 as rank
             from documents
         """)
         ordered = """
@@ -74,7 +72,6 @@ class RankDocuments:
     def _references(con: Any, snapshots: list[dict[str, Any]]) -> None:
         """Table `best`: for each identity form in the snapshots, the document that a copy points to."""
         fields = pa.schema([schema.SNAPSHOT_DOCUMENTS.field(name) for name in REFERENCED])
-        levels = ", ".join(f"'{level}'" for level in schema.ATTESTATIONS)
         for number, snapshot in enumerate(snapshots):
             sql.view(con, f"snapshot{number}", snapshot["documents"], fields)
         union = " union all ".join(f"select {n} as scope, * from snapshot{n}" for n in range(len(snapshots)))
@@ -84,8 +81,7 @@ class RankDocuments:
         con.execute(f"""
             create table best as select content_id, scope, key as reference, eligible, attestation as reference_attestation from ({union})
             where content_id in (select content_id from documents)
-            qualify row_number() over (partition by content_id order by eligible desc, list_position([{levels}], attestation) desc,
-              date_end nulls last, payload_digest nulls last, key, scope) = 1
+            qualify row_number() over (partition by content_id order by eligible desc, {sql.order_of_survival()}, scope) = 1
         """)
 
 

@@ -26,12 +26,6 @@ def location(part: np.ndarray, row: np.ndarray) -> np.ndarray:
     return np.asarray(part, np.int64) << 32 | np.asarray(row, np.int64)
 
 
-def part_row(document: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """File numbers and rows (int32 each) of locations."""
-    document = np.asarray(document, np.int64)
-    return (document >> 32).astype(np.int32), (document & 0xFFFFFFFF).astype(np.int32)
-
-
 def _hash_bands(signatures: np.ndarray, bands: np.ndarray, rows: int, out: np.ndarray) -> None:
     for i in range(signatures.shape[0]):
         for j in range(bands.shape[0]):
@@ -145,11 +139,3 @@ def pairs_within(
     later = np.repeat(number, count)
     inside = np.arange(len(later)) - np.repeat(np.cumsum(count) - count, count)
     return documents[later], documents[start[later] + inside], int(before.sum() - count.sum())
-
-
-def distinct(left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs, each once, sorted by left and right: a pair that meets in several bands is measured once."""
-    order = np.lexsort((right, left))
-    left, right = left[order], right[order]
-    new = np.concatenate([[True], (left[1:] != left[:-1]) | (right[1:] != right[:-1])])[: len(left)]
-    return left[new], right[new]

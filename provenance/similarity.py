@@ -159,15 +159,6 @@ def similarity(left: pa.Array | pa.ChunkedArray, right: pa.Array | pa.ChunkedArr
     return measure(texts, np.arange(len(left)), np.arange(len(left)) + len(left), options)
 
 
-def estimate(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Estimated Jaccard similarity (float64, n) of signatures (uint32, n x permutations each), row by row.
-
-    The standard error at similarity J is sqrt(J (1 - J) / permutations). Signatures of texts without shingles are all alike:
-    leave them out.
-    """
-    return (left == right).mean(axis=1)
-
-
 def duplicate(measures: pa.RecordBatch | pa.Table, options: Match) -> np.ndarray:
     """Whether the left document of each measured pair is a duplicate of the right one (bool, n).
 

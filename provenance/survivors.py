@@ -8,29 +8,8 @@ dropped document's canonical is kept, measurably similar to it, and better attes
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from provenance.schema import ATTESTATIONS
 from provenance.shingles import compiled
-
-
-def rank(attestation: pa.Array, date_end: pa.Array, digest: pa.Array, key: pa.Array) -> np.ndarray:
-    """Rank of each document (int64, 0 the first): best attested, then earliest end of the capture interval (null last),
-    then digest and key in byte order. Unique where keys are.
-
-    Raises `ValueError` for an attestation level that `provenance.schema` does not have.
-    """
-    level = pc.index_in(attestation, pa.array(ATTESTATIONS, attestation.type))
-    if level.null_count:
-        unknown = attestation.filter(level.is_null())[0].as_py()
-        raise ValueError(f"attestation {unknown!r} is no level; documents cannot be ordered. Levels are {', '.join(ATTESTATIONS)}.")
-    table = pa.table({"level": level, "date_end": date_end, "digest": digest, "key": key})
-    keys = [("level", "descending"), ("date_end", "ascending"), ("digest", "ascending"), ("key", "ascending")]
-    order = pc.sort_indices(table, sort_keys=keys).to_numpy()
-    ranks = np.empty(len(order), np.int64)
-    ranks[order] = np.arange(len(order))
-    return ranks
 
 
 def positions(ranks: np.ndarray, reference: np.ndarray) -> np.ndarray:
@@ -65,7 +44,7 @@ def survivors(
 ) -> np.ndarray:
     """For each document the index of the kept one that it copies, -1 where it is kept itself (int64, n).
 
-    `ranks` (from `rank`) and `reference` (bool) are aligned with the documents, of which the duplicate pairs `left`, `right`
+    `ranks` (0 the first, unique) and `reference` (bool) are aligned with the documents, of which the duplicate pairs `left`, `right`
     are indices; which of the two is later is found here. Reference documents are always kept. Of several kept earlier
     documents the canonical is the best by: identical, in the reference, more similar, earlier. The result does not depend on
     the order, direction or repetition of the pairs.

@@ -23,10 +23,10 @@ _FROZEN = """
 INSERT INTO frozen SELECT ?, file_row_number, key, content_id, list_position(?, attestation) - 1, attestation,
   epoch_us(date_end), payload_digest, eligible, byte_count, leaf FROM read_parquet(?, file_row_number = true)"""
 
-_HUMAN = """
+_HUMAN = f"""
 CREATE TABLE attested AS SELECT * EXCLUDE place FROM (
   SELECT part, "row", key, content_id, level, attestation, byte_count, leaf_index,
-    row_number() OVER (PARTITION BY content_id ORDER BY level DESC, date_end NULLS LAST, payload_digest, key) AS place
+    row_number() OVER (PARTITION BY content_id ORDER BY {sql.order_of_survival()}) AS place
   FROM (SELECT * EXCLUDE leaf, row_number() OVER (ORDER BY key) - 1 AS leaf_index FROM frozen)
   WHERE eligible AND level > 0 AND coalesce(date_end < $cutoff, attestation = 'declared')
 ) WHERE place = 1"""
@@ -35,7 +35,8 @@ _OTHER = """
 CREATE TABLE other AS SELECT *, row_number() OVER (ORDER BY rank, key) - 1 AS position FROM (
   SELECT part, "row", key, origin, byte_count, sha256(concat($seed, chr(10), key)) AS rank,
     row_number() OVER (PARTITION BY content_id ORDER BY run, key) AS place, row_number() OVER (PARTITION BY key ORDER BY run) AS once
-  FROM crawled WHERE list_contains($origins, origin) AND content_id NOT IN (SELECT content_id FROM attested)
+  FROM crawled WHERE list_contains($origins, origin)
+    AND key NOT IN (SELECT key FROM crawled WHERE NOT list_contains($origins, origin)) AND content_id NOT IN (SELECT content_id FROM attested)
 ) WHERE place = 1 AND once = 1"""
 
 _SELECTION = """

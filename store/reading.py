@@ -10,7 +10,7 @@ import importlib
 import os
 import pkgutil
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Annotated, BinaryIO, cast
 
@@ -199,11 +199,6 @@ def survey(url: str, options: Read) -> Survey:
     if found is None:
         found = Found(1, 0, 0, (Split(0, size, 1, size),))
     return Survey(sha256, size, name, found.records, found.boundaries, found.unaccounted, found.splits, found.damage)
-
-
-def restore_split(values: Mapping[str, int]) -> Split:
-    """A split from its fields, as JSON carries them."""
-    return Split(**values)
 
 
 def read(url: str, survey_format: str | None, split: Split, options: Read) -> Iterator[Record | Unreadable]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from provenance.schema import ATTESTATIONS
 from store import files
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ def connect(scratch: str) -> "duckdb.DuckDBPyConnection":
     if files.is_local(scratch):
         con.execute("set temp_directory = ?", [files.join(files.split_url(scratch)[1], "spill")])
     return con
+
+
+def order_of_survival() -> str:
+    """The order in which documents survive, as SQL over their columns: best attested first, then the earliest end of the
+    capture interval (none last), then payload digest and key. Arrival has no part in it."""
+    levels = ", ".join(quote(level) for level in ATTESTATIONS)
+    return f"list_position([{levels}], attestation) desc, date_end nulls last, payload_digest nulls last, key"
 
 
 def view(con: "duckdb.DuckDBPyConnection", name: str, urls: Sequence[str], schema: pa.Schema, part: str | None = None) -> None:

@@ -91,13 +91,6 @@ def test_partitions_rise_with_the_hash(hashes: list[int], ranges: int, band: int
     assert found.tolist() == [band * ranges + (h >> 32) * ranges // 2**32 for h in array.tolist()]
 
 
-def test_locations_round_trip() -> None:
-    part, row = np.array([0, 1, 2**31 - 1]), np.array([5, 0, 2**31 - 1])
-    found = bands.part_row(bands.location(part, row))
-    assert [a.tolist() for a in found] == [part.tolist(), row.tolist()]
-    assert bands.location(np.array([1]), np.array([2])).tolist() == [2**32 + 2]
-
-
 def test_split_is_sorted_complete_and_without_empty_documents() -> None:
     rng = random.Random(0)
     texts = [" ".join(words(rng, 30)) for _ in range(50)] + ["", "...", ""]
@@ -176,12 +169,6 @@ def test_a_hot_bucket_costs_no_square() -> None:
     assert right.max() == 9
     with pytest.raises(ValueError, match="bucket_limit"):
         bands.pairs_within(np.zeros(2, np.uint64), np.arange(2), 0)
-
-
-def test_distinct_pairs() -> None:
-    left, right = bands.distinct(np.array([2, 1, 2, 2]), np.array([1, 0, 1, 0]))
-    assert [left.tolist(), right.tolist()] == [[1, 2, 2], [0, 0, 1]]
-    assert bands.distinct(np.zeros(0, np.int64), np.zeros(0, np.int64))[0].tolist() == []
 
 
 def test_recall_of_planted_near_copies() -> None:

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.minhash import MinHash, matrix, minhash
+from provenance.minhash import MinHash
 from provenance.shingles import shingle_hashes
-from provenance.similarity import MEASURES, Match, duplicate, estimate, measure, similarity, threshold
+from provenance.similarity import MEASURES, Match, duplicate, measure, similarity, threshold
 
 OPTIONS = MinHash()
 ONE = MinHash(shingle=1, bands=1)
@@ -64,17 +64,6 @@ def test_pairwise_form_slices_and_chunks() -> None:
     assert found.column("contained").to_pylist() == [2 / 3, 1]
     with pytest.raises(ValueError, match="2 texts cannot be paired with 1"):
         similarity(left, texts[:1], OPTIONS)
-
-
-def test_estimate_is_near_the_measure() -> None:
-    words = [f"w{i}" for i in range(400)]
-    texts = pa.array([" ".join(words[:300]), " ".join(words[100:])])
-    options = MinHash(permutations=1024)
-    signatures = matrix(minhash(texts, options).column("signature"))
-    measured = similarity(texts[:1], texts[1:], options).column("similarity")[0].as_py()
-    assert measured == 196 / 396
-    assert abs(estimate(signatures[:1], signatures[1:])[0] - measured) < 4 * (0.25 / 1024) ** 0.5
-    assert estimate(signatures, signatures).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(

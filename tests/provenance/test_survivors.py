@@ -1,19 +1,16 @@
 """The survivor rule against brute force over random graphs, chains, copies, and independence of order."""
 
-import datetime
 import random
 import time
 
 import numpy as np
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.minhash import MinHash
-from provenance.schema import TIME
 from provenance.similarity import Match, duplicate, measure
-from provenance.survivors import orient, positions, rank, survivors
+from provenance.survivors import orient, positions, survivors
 
 
 def run(n: int, pairs: list[tuple[int, int, float, bool]], ranks: list[int], reference: list[bool]) -> list[int]:
@@ -124,27 +121,6 @@ def test_preference_among_kept_documents() -> None:
     assert run(5, pairs[:1] + pairs[2:], [0, 1, 2, 3, 4], reference)[4] == 2
     assert run(5, [pairs[0], pairs[3]], [0, 1, 2, 3, 4], reference)[4] == 0
     assert run(5, [(4, 1, 0.8, False), (4, 3, 0.8, False)], [0, 3, 2, 1, 4], reference)[4] == 3
-
-
-def test_rank() -> None:
-    day = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
-    later = day + datetime.timedelta(days=1)
-    rows = [
-        ("none", day, "0", "a"),
-        ("captured", later, "0", "b"),
-        ("captured", day, "1", "c"),
-        ("captured", day, "0", "e"),
-        ("captured", day, "0", "d"),
-        ("timestamped", None, None, "f"),
-        ("captured", None, "0", "g"),
-        ("declared", day, "0", "h"),
-    ]
-    levels, dates, digests, keys = zip(*rows, strict=True)
-    found = rank(pa.array(levels), pa.array(dates, TIME), pa.array(digests), pa.array(keys))
-    assert "".join(keys[i] for i in np.argsort(found)) == "fdecbgha"
-    assert found.dtype == np.int64
-    with pytest.raises(ValueError, match="'notarised'"):
-        rank(pa.array(["none", "notarised"]), pa.array([day, day], TIME), pa.array(["", ""]), pa.array(["a", "b"]))
 
 
 def test_orient_puts_the_later_document_left() -> None:
