@@ -22,7 +22,7 @@ def show(verb: str, summary: dict[str, Any]) -> None:
 
         print(yaml.safe_dump(summary, sort_keys=False, allow_unicode=True), end="")
         return
-    for name in ("result", "line"):
+    for name in ("line", "result"):
         if line := summary.get(name):
             print(line)
     for name, value in summary.items():

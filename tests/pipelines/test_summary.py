@@ -23,5 +23,5 @@ def test_numbers_lists_and_nested_counts_are_readable(capsys: pytest.CaptureFixt
 def test_the_first_line_says_it_and_what_is_wrong_goes_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     show("verify", {"result": "FAILED", "line": "All of it.", "wrong": ["a"], "why": {"a": "changed"}, "counts": {"rows": 3}})
     out, err = capsys.readouterr()
-    assert out.splitlines() == ["FAILED", "All of it.", f"{'wrong':<34} a"]
+    assert out.splitlines() == ["All of it.", "FAILED", f"{'wrong':<34} a"]
     assert err == "wrong: a: changed\n"
