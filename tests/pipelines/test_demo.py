@@ -413,7 +413,7 @@ def test_the_whole_demo(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> No
     shown = capfd.readouterr().out
     assert shown.startswith("DEMO")
     assert "WRONG" not in shown
-    report = Path(shown.strip().splitlines()[-1].removeprefix("Report: "))
+    report = Path(shown.strip().splitlines()[-1].removeprefix("Report of the run: "))
     assert "<html" in report.read_text(encoding="utf-8")
     truth = [outcome.Truth(**json.loads(line)) for line in (folder / "truth.jsonl").read_text().splitlines()]
     assert len(truth) > 200
