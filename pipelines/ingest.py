@@ -45,9 +45,6 @@ class SurveyFile:
 
         self.options = config.restore(context["config"], "curate")["read"]
 
-    def setup(self) -> None:
-        pass
-
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         from store import reading
 

@@ -46,9 +46,6 @@ class RankDocuments:
     def __init__(self, context: dict[str, Any]):
         self.context = context
 
-    def setup(self) -> None:
-        pass
-
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         con = sql.connect(self.context["folder"])
         sql.view(con, "documents", part["documents"], pa.schema([schema.DOCUMENTS.field(name) for name in COMPARED]), "part")
@@ -157,9 +154,6 @@ class PairUp:
 
     def __init__(self, context: dict[str, Any]):
         self.context = context
-
-    def setup(self) -> None:
-        pass
 
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         con = sql.connect(self.context["folder"])

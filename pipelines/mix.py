@@ -1,6 +1,7 @@
 """`mix`: shards in which at least the set share is verified human, whatever prefix or shard a trainer reads."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -45,19 +46,19 @@ def run(
     shards.named(mix.format)
     frozen, crawled = open_sources(snapshot, runs)
     plain, tokenizer = settings(mix)
-    name = digest([plain, frozen.id, [run.id for run in crawled]])
+    order = Order(mix, plain, frozen, crawled, tokenizer)
     if job.dry_run:
         return _dry_run(mix, plain, frozen, crawled, into)
     progress = Progress(quiet=job.quiet)
     with Target(into, "mix") as target, Runner(job.workers, job.beam_args, progress) as runner:
-        opened = target.claim(name)
+        opened = target.claim(order.job)
         if opened is None:
             try:
                 planned = plan(mix, frozen, crawled, target.work)
             except LowbackgroundError:
                 target.release()
                 raise
-            opened = write(target, mix, plain, planned, frozen, crawled, tokenizer, runner, name)
+            opened = write(target, order, planned, runner)
             target.log("mix", progress)
     return summary(into, opened) | target.note()
 
@@ -111,24 +112,27 @@ def _dry_run(mix: Mix, plain: dict[str, Any], frozen: Opened, crawled: list[Open
     }
 
 
-def write(
-    target: Target,
-    mix: Mix,
-    plain: dict[str, Any],
-    planned: Planned,
-    frozen: Opened,
-    crawled: list[Opened],
-    tokenizer: bytes | None,
-    runner: Any,
-    job: str,
-) -> Opened:
+@dataclass(frozen=True)
+class Order:
+    """What is to be mixed: the settings, as a struct and as they stand in the manifest, the sources, and the tokenizer's bytes."""
+
+    mix: Mix
+    plain: dict[str, Any]
+    frozen: Opened
+    crawled: list[Opened]
+    tokenizer: bytes | None
+
+    @property
+    def job(self) -> str:
+        """Digest of all that shapes the mix."""
+        return digest([self.plain, self.frozen.id, [run.id for run in self.crawled]])
+
+
+def write(target: Target, order: Order, planned: Planned, runner: Any) -> Opened:
     """Writes what was planned: scatters texts by shard where there are several, then writes each shard and its proof."""
-    work = target.work
-    copies = [(SNAPSHOT, files.read_bytes(files.join(frozen.url, manifest.MANIFESTS, f"{frozen.id}.json")))]
-    if tokenizer is not None:
-        copies.append((TOKENIZER, tokenizer))
-    for path, data in copies:
-        files.write_bytes(files.join(work, path), data)
+    work, counter = target.work, files.join(target.work, "tokenizer.bin")
+    if order.tokenizer is not None:
+        files.write_bytes(counter, order.tokenizer)
     texts = None
     if planned.shards > 1:
         scatter = Stage(
@@ -137,44 +141,39 @@ def write(
         runner.run(scatter)
         texts = scatter.folder
     context = {
-        "mix": plain | {"tokenizer": mix.tokenizer},
+        "mix": order.plain | {"tokenizer": order.mix.tokenizer},
         "shards": planned.shards,
         "plan": planned.folder,
         "parts": planned.urls,
         "numbers": planned.numbers,
         "texts": texts,
-        "tokenizer": files.join(work, TOKENIZER) if tokenizer is not None else None,
+        "tokenizer": counter if order.tokenizer is not None else None,
     }
     stage = Stage("shards", "pipelines.mixing:WriteShard", work, context, tuple(planned.shard_jobs))
     receipts = runner.run(stage)
     entries = target.promote(receipts, stage.folder)
-    for path, data in copies:
-        entries.append(target.add_bytes(path, data))
-    return _finish(target, mix, plain, planned, frozen, crawled, entries, list(receipts.values()), job)
+    source = files.join(order.frozen.url, manifest.MANIFESTS, f"{order.frozen.id}.json")
+    entries.append(target.add_bytes(SNAPSHOT, files.read_bytes(source)))
+    if order.tokenizer is not None:
+        entries.append(target.add_bytes(TOKENIZER, order.tokenizer))
+    return _finish(target, order, planned, entries, list(receipts.values()))
 
 
 def _finish(
-    target: Target,
-    mix: Mix,
-    plain: dict[str, Any],
-    planned: Planned,
-    frozen: Opened,
-    crawled: list[Opened],
-    entries: list[dict[str, Any]],
-    receipts: list[dict[str, Any]],
-    job: str,
+    target: Target, order: Order, planned: Planned, entries: list[dict[str, Any]], receipts: list[dict[str, Any]]
 ) -> Opened:
     """Writes the card and, last, the manifest, both from the receipts."""
+    plain = order.plain
     written = [receipt["shard"] for receipt in receipts]
     body = {
         "kind": "mix",
-        "job": job,
+        "job": order.job,
         "config": {"mix": plain},
         "config_digest": digest({"mix": plain}),
         "floor": plain["floor"],
         "units": plain["units"],
-        "snapshot": {"id": frozen.id, "cutoff": frozen.manifest["cutoff"]},
-        "runs": [run.id for run in crawled],
+        "snapshot": {"id": order.frozen.id, "cutoff": order.frozen.manifest["cutoff"]},
+        "runs": [run.id for run in order.crawled],
         "requested": {
             name: plain[name] for name in ("floor", "units", "budget", "shortfall", "max_epochs", "min_attestation", "ceilings")
         },
@@ -185,7 +184,7 @@ def _finish(
         "counts": merged([receipt["counts"] for receipt in receipts]),
         "stated": planned.stated,
     }
-    entries = [*entries, target.add_bytes("README.md", mixcard.card(body, mix.format).encode())]
+    entries = [*entries, target.add_bytes("README.md", mixcard.card(body, order.mix.format).encode())]
     return target.finish(body | {"files": manifest.sorted_files(entries)})
 
 

@@ -82,9 +82,6 @@ class Scatter:
     def __init__(self, context: dict[str, Any]):
         self.context = context
 
-    def setup(self) -> None:
-        """Nothing is loaded."""
-
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         """Writes `texts/PART.arrow`, whose batches belong to the shards that `texts/PART.json` lists in order."""
         name = part_name(part["part"])

@@ -24,9 +24,6 @@ class FindBoilerplate:
     def __init__(self, context: dict[str, Any]):
         self.context = context
 
-    def setup(self) -> None:
-        pass
-
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         con = sql.connect(self.context["folder"])
         sql.view(con, "documents", part["documents"], pa.schema([schema.DOCUMENTS.field(name) for name in ("content_id", "url")]))
@@ -174,9 +171,6 @@ class GrowTree:
 
     def __init__(self, context: dict[str, Any]):
         self.context = context
-
-    def setup(self) -> None:
-        pass
 
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         leaves = tables.read(part["documents"], ["key", "leaf"], schema.SNAPSHOT_DOCUMENTS).sort_by("key")

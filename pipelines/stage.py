@@ -85,7 +85,8 @@ def load(spec: dict[str, Any]) -> Any:
 def _load(path: str, context: bytes) -> Any:
     module, _, name = path.partition(":")
     step = getattr(importlib.import_module(module), name)(json.loads(context))
-    step.setup()
+    if hasattr(step, "setup"):  # only a step that loads something has one
+        step.setup()
     return step
 
 

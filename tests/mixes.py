@@ -131,7 +131,7 @@ def make(into: Path, frozen: Opened, crawled: list[Opened], **options: Any) -> O
     plain, tokenizer = mix.settings(config)
     with Target(str(into), "mix") as target:
         planned = planning.plan(config, frozen, crawled, target.work)
-        return mix.write(target, config, plain, planned, frozen, crawled, tokenizer, Here(), "job")
+        return mix.write(target, mix.Order(config, plain, frozen, crawled, tokenizer), planned, Here())
 
 
 def standard(folder: Path, humans: int = 30, others: int = 60) -> tuple[Opened, Opened]:

@@ -33,9 +33,6 @@ class Deal:
     def __init__(self, context: dict[str, Any]):
         self.context = context
 
-    def setup(self) -> None:
-        pass
-
     def split(self, part: dict[str, Any], partitions: frozenset[int]) -> Iterator[tuple[int, bytes]]:
         yield from ((p, part["name"].encode()) for p in part["to"] if p in partitions)
 
