@@ -8,6 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRAIN_VENV := $(VENV)-train
+PEERS_VENV := $(VENV)-peers
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url $(UPGRADE)
@@ -18,13 +19,18 @@ BENCH_ARGS :=
 TRAIN :=
 HELD_OUT :=
 HUMAN :=
+GOLD := ../shared/data/crawl/html_gold/gold.parquet
+PHRASES := ../shared/data/crawl/html_gold/snippets.parquet
+INTO :=
+# Gold that another extractor wrote teaches its mistakes.
+EXTRACT_ARGS := --leave-out newspaper newspaper4k
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test test-slow lint format bench model docs lock clean
+.PHONY: help env run test test-slow lint format bench bench-peers model extract-model docs lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 env: $(STAMP) ## Create .venv with the locked versions; its bin/lowbackground is the command
 
@@ -34,7 +40,7 @@ $(STAMP): requirements.lock pyproject.toml
 		echo "Install one, or name it: make $(or $(firstword $(MAKECMDGOALS)),env) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@echo "Creating $(VENV) from requirements.lock with $(PYTHON); a minute or two, once." >&2
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python $(PIP_INSTALL) --only-binary :all: --require-hashes --requirement requirements.lock
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --only-binary :all: --require-hashes --requirement requirements.lock
 	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -59,9 +65,21 @@ format: env ## Rewrite the code in the project's format
 bench: env ## Measure speed and quality beside a bare baseline, with the goals
 	@$(BIN)/python -m tests.bench $(BENCH_ARGS)
 
+bench-peers: env $(PEERS_VENV)/.installed ## Measure curate beside datatrove, in an environment of its own, and beside bare loops
+	@$(BIN)/python -m tests.bench.peers $(PEERS_VENV)/bin/python $(BENCH_ARGS)
+
+$(PEERS_VENV)/.installed: requirements-peers.lock
+	@$(PYTHON) -m venv $(PEERS_VENV)
+	@$(PEERS_VENV)/bin/python $(PIP_INSTALL) --no-deps --only-binary :all: --require-hashes --requirement requirements-peers.lock
+	@touch $@
+
 model: env $(TRAIN_VENV)/.installed ## Train the origin model and its calibration from TRAIN="FILE..." [HELD_OUT="FILE..."] [HUMAN="FILE..."]
 	@test -n "$(TRAIN)" || { echo 'Name the labelled tables: make model TRAIN="train.parquet" [HELD_OUT="..."] [HUMAN="..."]' >&2; exit 2; }
 	$(TRAIN_VENV)/bin/python -m pipelines.train_model --train $(TRAIN) $(if $(HELD_OUT),--held-out $(HELD_OUT)) $(if $(HUMAN),--human $(HUMAN))
+
+extract-model: env ## Train the extractor's model from GOLD="FILE..." [PHRASES="FILE..."] [INTO=FOLDER], with EXTRACT_ARGS
+	@test -n "$(wildcard $(GOLD))" || { echo 'Name the tables of pages with gold text: make extract-model GOLD="gold.parquet" [PHRASES="..."] [INTO=mine]' >&2; exit 2; }
+	$(BIN)/python -m pipelines.train_extractor --gold $(GOLD) $(if $(wildcard $(PHRASES)),--phrases $(PHRASES)) $(if $(INTO),--into $(INTO)) $(EXTRACT_ARGS)
 
 $(TRAIN_VENV)/.installed: requirements-train.lock
 	@$(PYTHON) -m venv $(TRAIN_VENV)
@@ -72,8 +90,9 @@ docs: env ## Rewrite the README's reference tables from the code
 	@$(BIN)/python -m tests.reference --write
 
 lock: $(VENV)-lock/bin/uv ## Rewrite the locks from pyproject.toml; UPGRADE=--upgrade takes newer versions
-	$(COMPILE) pyproject.toml --extra test --extra lint --extra build --output-file requirements.lock
+	$(COMPILE) pyproject.toml --extra test --extra train --extra bench --extra lint --extra build --output-file requirements.lock
 	$(COMPILE) --group train --constraints requirements.lock --output-file requirements-train.lock
+	$(COMPILE) --group peers --output-file requirements-peers.lock
 
 $(VENV)-lock/bin/uv:
 	@$(PYTHON) -m venv $(VENV)-lock

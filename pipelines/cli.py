@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from provenance import extractors
 from store.errors import LowbackgroundError, UsageError
 
 VERBS = {
@@ -67,6 +68,10 @@ def parser() -> argparse.ArgumentParser:
 
 def _freeze_and_curate(made: dict[str, argparse.ArgumentParser]) -> None:
     source = "file, folder, glob or fsspec URL of WARC, WET, Parquet or JSONL"
+    for name in ("freeze", "curate"):
+        made[name].add_argument(
+            "--extract", choices=extractors.names(), help="how HTML becomes text; the same as --extract.extractor=NAME"
+        )
     made["freeze"].add_argument("source", nargs="+", metavar="SOURCE", help=source)
     made["freeze"].add_argument("--into", required=True, metavar="SNAPSHOT", help="folder of the snapshot")
     made["freeze"].add_argument(
@@ -142,6 +147,8 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, Job]:
         ours, beam = ours[:cut], ours[cut + 1 :]
     arguments, rest = parser().parse_known_args(ours)
     overrides = _dotted(rest, arguments.verb)
+    if extractor := getattr(arguments, "extract", None):
+        overrides = _with_extractor(overrides, extractor)
     if (overrides or beam) and arguments.verb not in ("freeze", "curate", "mix"):
         raise UsageError(
             f"{arguments.verb} has no settings, and was given {(rest or beam)[0]!r}. See `lowbackground {arguments.verb} --help`."
@@ -172,6 +179,15 @@ def _dotted(rest: list[str], verb: str) -> list[tuple[str, str]]:
             value = waiting.pop(0)
         pairs.append((option[2:], value))
     return pairs
+
+
+def _with_extractor(overrides: list[tuple[str, str]], name: str) -> list[tuple[str, str]]:
+    """The overrides with what `--extract NAME` means. Raises `UsageError` where they name another extractor."""
+    key = "extract.extractor"
+    others = [value for path, value in overrides if path == key and value != name]
+    if others:
+        raise UsageError(f"--extract={name} and --{key}={others[0]} name two extractors. Give one of them.")
+    return [*overrides, (key, name)]
 
 
 def run(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:

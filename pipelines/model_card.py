@@ -73,7 +73,7 @@ def _settings(settings: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in settings.items())
 
 
-def _table(header: str, lines: list[list[str]]) -> str:
+def table(header: str, lines: list[list[str]]) -> str:
     """A Markdown table."""
     names = header.split(" | ")
     return "\n".join("| " + " | ".join(line) + " |" for line in [names, ["---"] * len(names), *lines])
@@ -89,7 +89,7 @@ def _sources(kept: list[Row]) -> str:
     lines = [
         [s, li, ", ".join(sorted(languages[s, li])), f"{count[s, li][0]:,}", f"{count[s, li][1]:,}"] for s, li in sorted(count)
     ]
-    return _table("source | licence | languages | human | machine", lines)
+    return table("source | licence | languages | human | machine", lines)
 
 
 def _held(found: list[Row], values: np.ndarray, thresholds: dict[str, float]) -> str:
@@ -114,7 +114,7 @@ def _held(found: list[Row], values: np.ndarray, thresholds: dict[str, float]) ->
         line.append(_number(float((v[machine] > np.quantile(v[~machine], 0.99)).mean())) if enough else "-")
         line += [_number(_share(v[~machine] >= bar)), _number(_share(v[machine] >= bar))]
         lines.append(line)
-    return _table("source | licence | language | human | machine | AUROC | TPR at 1 % | flagged human | flagged machine", lines)
+    return table("source | licence | language | human | machine | AUROC | TPR at 1 % | flagged human | flagged machine", lines)
 
 
 def _languages(measured: list[dict[str, Any]]) -> str:
@@ -126,7 +126,7 @@ def _languages(measured: list[dict[str, Any]]) -> str:
         else:
             numbers = ["too few rows", "-", "-", "none"]
         lines.append([m["language"], str(m["human"]), str(m["machine"]), *numbers])
-    return _table("language | human | machine | threshold | flagged human | flagged machine | ratio at the top step", lines)
+    return table("language | human | machine | threshold | flagged human | flagged machine | ratio at the top step", lines)
 
 
 def _share(hits: np.ndarray) -> float:

@@ -1,30 +1,66 @@
 """Bytes to text: which character encoding a page is in.
 
-The cascade, each step only where those before it give nothing:
+`STEPS` is the cascade; the first step that gives a text decides:
 
-1. a byte order mark;
-2. the NUL pattern of UTF-16 and UTF-32 without a mark;
-3. escape sequences of ISO-2022-JP in bytes below 0x80;
-4. UTF-8, where the bytes are valid UTF-8 that no declared multi-byte encoding explains as well;
-5. the charset of the HTTP header, then of the `<meta>` or XML declaration: taken if less than 0.1 % of what it
-   decodes to is U+FFFD, because a declaration is evidence and not truth;
-6. UTF-8 with less than 1 % of damage among its non-ASCII bytes;
-7. the detector (uchardet) on a prefix, then windows-1252.
+1. `bom`: a byte order mark;
+2. `nuls` and `escapes`: the NUL pattern of UTF-16 and UTF-32, the escape sequences of ISO-2022;
+3. `http`: the charset of the HTTP header;
+4. `document`: the `<meta>` or XML declaration;
+5. `utf8`: UTF-8, valid or lightly damaged;
+6. `detector`: uchardet on a prefix;
+7. `damaged`: the declared encoding, with the bytes that refuted it as U+FFFD;
+8. `last`: windows-1252.
 
-Labels are read as the WHATWG Encoding Standard reads them: `gb2312` is gb18030, `iso-8859-1` is windows-1252.
+A declaration is evidence and not truth. Two rules keep the order from believing an untrue one:
+
+- Bytes that are UTF-8 with multi-byte sequences refute any declared single-byte encoding. Such a declaration is the
+  commonest untrue one (a server's default), and decoding cannot refute it, for any bytes are windows-1252. A declared
+  multi-byte encoding can be refuted by decoding, so it yields only to more sequences than chance gives (`Bytes.chance`).
+- Step 2 stands before the declarations: text in UTF-16 or ISO-2022-JP is valid UTF-8 and valid windows-1252 too, and
+  servers label it as those, but no other text has its pattern of NULs or its escape sequences.
+
+Otherwise a declared encoding is refuted where 0.1 % of what it gives is U+FFFD.
+
+Measured on real pages whose encoding is known: 334 of 338 are right if every declaration that decodes is believed and
+step 2 is left out, 338 with the rules; of 264 pages transcoded to 29 encodings, with true, untrue and no declarations,
+230 and 254 (of the ten others eight are UTF-7). Of 1,150 pages of unknown encoding 41 change, none to more mojibake.
+
+Labels are read as the WHATWG Encoding Standard reads them: `gb2312` is gb18030, `iso-8859-1` is windows-1252. One
+deviation: a byte that a single-byte encoding leaves undefined is U+FFFD, where the standard has an invisible C1 control
+for some, because the damage should show and be counted.
 """
 
 import codecs
 import re
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from itertools import chain, islice
+from typing import NamedTuple
 
 from resiliparse.parse.encoding import detect_encoding
 
-VERSION = "1"
+from provenance.charsets import codec, read
+
+__all__ = ["STEPS", "VERSION", "Bytes", "Decision", "clean", "codec", "decide", "decode", "looks_like_text", "nul_pattern"]
+
+VERSION = "2"
+"""Of the cascade and of `charsets`: another version may read other text from the same bytes."""
 PRESCAN = 4096
 """Bytes that are searched for a declaration. The standard says 1,024; pages put scripts before it."""
-DETECT = 1 << 16
+PREFIX = 1 << 16
+"""Bytes that the detector sees, and that are searched for a late declaration where the bytes are not UTF-8."""
 MAX_REPLACED = 0.001
+"""Share of U+FFFD among the characters that refutes a declared encoding."""
+MAX_DAMAGE = 0.1
+"""Share of the bytes above 0x7F that may be damaged in text that is UTF-8 all the same: other text is not UTF-8 by chance."""
+MAX_STRAY = 0.01
+"""Share of the bytes above 0x7F that may be stray in a declared encoding, so that no single-byte guess replaces it."""
+MAX_GUESS_REPLACED = 0.01
+"""Share of U+FFFD among the characters that refutes the detector's guess."""
+MOST = 3
+"""Declarations of a document that are tried."""
+FEW = 16
+"""Bytes above 0x7F that are too few for the detector to tell one Latin alphabet from another."""
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -33,72 +69,55 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_META = re.compile(rb"<meta\b[^>]{0,512}?charset\s*=\s*[\"']?\s*([a-zA-Z0-9_:.\-]{2,40})", re.IGNORECASE)
-_XML = re.compile(rb"\s*<\?xml[^>]{0,256}?encoding\s*=\s*[\"']\s*([a-zA-Z0-9_:.\-]{2,40})", re.IGNORECASE)
+_XML = re.compile(rb"\s{0,64}<\?xml[^>]{0,256}?encoding\s*=\s*[\"']\s*([a-zA-Z0-9_:.\-]{2,40})", re.IGNORECASE)
+# Every alternative matches once begun, so that no byte is looked at twice: an open comment reaches to the end.
+_MARKUP = re.compile(
+    rb"<!--(?:-?>|.*?(?:--!?>|\Z))|<(script|style|title|textarea|xmp|noembed|noframes)\b.*?(?:</\1|\Z)|<meta(?=[\s/\"'])([^>]{0,2048})",
+    re.IGNORECASE | re.DOTALL,
+)
+_ATTRIBUTE = re.compile(rb"(?<=[\s/\"'])([a-z][a-z\-]{0,30})\s*+=\s*+(?:\"([^\"]*)|'([^']*)|([^\s\"'>]++))", re.IGNORECASE)
+_PARAMETER = re.compile(rb"charset\s*+=\s*+[\"']?\s*+([a-z0-9_:.\-]{2,40})", re.IGNORECASE)
+_MEDIA_TYPE = re.compile(rb"\s*+[a-z]{2,20}/[a-z0-9.+\-]{2,40}\s*+[;,]", re.IGNORECASE)
 _ASCII = bytes(range(128))
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _CONTROLS = re.compile("[\x01-\x08\x0b\x0e-\x1a\x1c-\x1f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_WIDE_TAG = re.compile(rb"(?:\s\0)*+(<\0[!?a-z]\0)|(?:\0\s)*+\0<\0[!?a-z]", re.IGNORECASE)
+_ISO_2022_JP = re.compile(rb"\x1b(?:\$[@B]|\$\(D|\(I)")
+_SURROGATE_PAIR = re.compile(rb"\xed([\xa0-\xaf])([\x80-\xbf])\xed([\xb0-\xbf])([\x80-\xbf])")
 
-# Python's codec for each label that the WHATWG standard (or a detector) names otherwise than Python does.
-_LABELS = {
-    "gb18030": "gb2312 gb_2312 gb_2312-80 gb2312-80 gbk x-gbk cp936 ms936 windows-936 chinese csgb2312 euc-cn iso-ir-58 csiso58gb231280",
-    "cp932": "shift_jis shift-jis sjis x-sjis ms_kanji csshiftjis windows-31j ms932 cp943",
-    "cp949": "euc-kr euckr ks_c_5601-1987 ks_c_5601-1989 ksc5601 ksc_5601 korean windows-949 uhc cseuckr iso-ir-149 csksc56011987",
-    "big5hkscs": "big5 big5-hkscs cn-big5 csbig5 x-x-big5 cp950",
-    "cp1252": "iso-8859-1 iso8859-1 iso_8859-1 iso88591 latin1 latin-1 l1 ascii us-ascii ansi_x3.4-1968 cp819 ansi x-user-defined",
-    "cp1254": "iso-8859-9 iso8859-9 iso_8859-9 latin5 l5 x-cp1254",
-    "cp874": "tis-620 tis620 iso-8859-11 iso8859-11 windows-874 dos-874",
-    "utf-8": "utf8 utf_8 utf-8-sig unicode-1-1-utf-8 x-unicode20utf8 utf8mb4 utf",
-    "utf-16-le": "utf-16 utf16 utf-16le unicode ucs-2 iso-10646-ucs-2 csunicode",
-    "utf-16-be": "utf-16be unicodefffe",
-    "utf-32-le": "utf-32 utf32 utf-32le",
-    "utf-32-be": "utf-32be",
-    "iso8859-8": "iso-8859-8-i iso-8859-8-e logical visual hebrew",
-    "iso2022_jp_ext": "iso-2022-jp csiso2022jp",
-    "iso2022_kr": "iso-2022-kr",
-    "euc_jp": "euc-jp x-euc-jp eucjp",
-    "euc_tw": "",
-    "mac-cyrillic": "x-mac-cyrillic x-mac-ukrainian maccyrillic",
-    "mac-roman": "macintosh x-mac-roman mac",
-    "koi8-u": "koi8-ru",
-    "cp1251": "x-cp1251 win-1251 win1251",
-    "cp1250": "x-cp1250",
-    "iso8859-15": "iso-8859-15 latin9 l9",
-}
-_BY_LABEL = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
-_CODECS = frozenset(
-    "utf-8 utf-16-le utf-16-be utf-32-le utf-32-be gb18030 cp932 cp949 big5hkscs euc_jp iso2022_jp_ext iso2022_kr hz johab "
-    "koi8-r koi8-u koi8-t kz1048 mac-cyrillic mac-roman mac-greek mac-turkish mac-latin2 tis-620 hp-roman8 ptcp154 "
-    "cp437 cp737 cp775 cp850 cp852 cp855 cp857 cp858 cp860 cp861 cp862 cp863 cp864 cp865 cp866 cp869 cp874 "
-    "cp1125 cp1250 cp1251 cp1252 cp1253 cp1254 cp1255 cp1256 cp1257 cp1258 "
-    "iso8859-2 iso8859-3 iso8859-4 iso8859-5 iso8859-6 iso8859-7 iso8859-8 iso8859-10 iso8859-13 iso8859-14 iso8859-15 iso8859-16".split()
+_ESCAPED = frozenset("iso2022_jp_ext iso2022_kr hz".split())
+_LATIN = frozenset(
+    "cp1250 cp1254 cp1257 cp1258 iso8859-2 iso8859-3 iso8859-4 iso8859-10 iso8859-13 iso8859-14 iso8859-15 iso8859-16 "
+    "cp437 cp775 cp850 cp852 cp857 cp858 cp860 cp861 cp863 cp865 mac-roman mac-latin2 mac-turkish hp-roman8".split()
 )
 _MULTI_BYTE = frozenset("gb18030 cp932 cp949 big5hkscs euc_jp johab".split())
 
 
-@lru_cache(maxsize=1024)
-def codec(label: str) -> str | None:
-    """Python's codec for an encoding label, read as the WHATWG standard reads it; None for an unknown label."""
-    name = label.strip().lower()
-    name = _BY_LABEL.get(name, name)
-    if name in _CODECS:
-        return name
-    try:
-        name = codecs.lookup(name).name
-    except (LookupError, ValueError):
-        return None
-    name = _BY_LABEL.get(name, name)
-    return name if name in _CODECS else None
+class Decision(NamedTuple):
+    """A page's text without NUL and lone surrogates, Python's codec that gave it, and the step that decided."""
+
+    text: str
+    codec: str
+    step: str
 
 
 def decode(data: bytes, declared: str | None = None) -> tuple[str, str]:
     """(text, codec name) of any bytes; `declared` is the charset of the HTTP header.
 
-    The text holds neither NUL nor lone surrogates; what does not decode is U+FFFD.
+    The text holds neither NUL nor lone surrogates; what does not decode is U+FFFD, a cut last character is left out.
     """
-    text, charset = _decode(data, declared)
-    return clean(text), charset
+    return decide(data, declared)[:2]
+
+
+def decide(data: bytes, declared: str | None = None) -> Decision:
+    """As `decode`, and which of `STEPS` decided."""
+    page = Bytes(data, declared)
+    for step, attempt in STEPS:
+        found = attempt(page)
+        if found is not None:
+            return Decision(found[0].replace("\0", ""), found[1], step)
+    return Decision(read(data, "cp1252")[0].replace("\0", ""), "cp1252", "last")
 
 
 def clean(text: str) -> str:
@@ -112,37 +131,182 @@ def clean(text: str) -> str:
     return text.replace("\0", "")
 
 
-def _decode(data: bytes, declared: str | None) -> tuple[str, str]:
+class Bytes:
+    """A page's bytes with what several steps ask of them, each worked out at most once."""
+
+    def __init__(self, data: bytes, declared: str | None) -> None:
+        self.data = data
+        self.http = codec(declared) if declared else None
+        self.doubtful: tuple[str, str, int] | None = None
+        """(text, codec, characters lost) of the declared encoding that only stray bytes refute; the least damaged one."""
+
+    @cached_property
+    def high(self) -> int:
+        """Bytes above 0x7F."""
+        return len(self.data.translate(None, _ASCII))
+
+    @cached_property
+    def utf8(self) -> str | None:
+        """The bytes as UTF-8, its last character possibly cut; None where `MAX_DAMAGE` of those above 0x7F are no UTF-8.
+
+        With surrogate pairs that were encoded one by one (CESU-8: Java, Oracle) joined, and Java's C0 80 as NUL.
+        """
+        try:
+            return self.data.decode()
+        except UnicodeDecodeError as error:
+            start, cut = error.start, error.reason == "unexpected end of data"
+        if cut and not self.data[:start].isascii():
+            return self.data[:start].decode()
+        if _is_far_from_utf8(self.data, start):
+            return None
+        data = _of_java(self.data)
+        text = data.decode("utf-8", "replace")
+        lost = text.count("\ufffd") - data.count(b"\xef\xbf\xbd")
+        return text if lost < MAX_DAMAGE * self.high else None
+
+    @cached_property
+    def chance(self) -> bool:
+        """Whether the bytes may be UTF-8 by chance, and are text of another multi-byte encoding.
+
+        A GB2312 character is valid UTF-8 where its lead byte is C2 to DF (30 of 72 rows) and its trail byte A1 to BF (31
+        of 94): 14 %. So four characters or fewer yield to the declaration; with more, chance is below 1 in 10,000.
+        """
+        return self.utf8 is not None and len(self.data) - len(self.utf8) <= 4
+
+    def document(self) -> Iterator[str]:
+        """Codecs that the document declares, in its order; further than `PRESCAN` only where it is needed."""
+        labels = _declarations(self.data[:PRESCAN])
+        first = next(labels, None)
+        if first is None and len(self.data) > PRESCAN and self.utf8 is None:
+            labels = _declarations(self.data[:PREFIX])
+        for name in map(codec, labels if first is None else chain((first,), labels)):
+            if name is not None:
+                # What could be read as far as its declaration is not UTF-16, whatever it says; the standard reads UTF-8.
+                yield "utf-8" if _is_wide(name) else name
+
+    def believe(self, name: str) -> str | None:
+        """The bytes in a declared encoding; None where they refute it."""
+        if name == "utf-8" and self.utf8 is not None:
+            return self.utf8
+        if self.utf8 is not None and name not in _ESCAPED:
+            if len(self.utf8) == len(self.data):
+                return self.utf8
+            if name not in _MULTI_BYTE or not self.chance:
+                return None
+        text, lost = read(self.data, name)
+        if lost and self.utf8 is not None:
+            return None
+        if (lost <= MAX_STRAY * self.high or lost == 1 < MAX_DAMAGE * self.high) and (not self.doubtful or lost < self.doubtful[2]):
+            self.doubtful = (text, name, lost)
+        return text if lost <= MAX_REPLACED * len(text) and (name != "utf-8" or lost < self.high) else None
+
+
+def _bom(page: Bytes) -> tuple[str, str] | None:
     for mark, name in _BOMS:
-        if data.startswith(mark):
-            return data[len(mark) :].decode(name, "replace"), name
-    wide = nul_pattern(data)
-    if wide is not None:
-        return data.decode(wide, "replace"), wide
-    if b"\x1b" in data and (b"\x1b$" in data or b"\x1b(" in data) and data.isascii():
-        text, share = _attempt(data, "iso2022_jp_ext")
-        if share < MAX_REPLACED:
-            return text, "iso2022_jp_ext"
-    candidates = _declared(data, declared)
-    text8 = _utf8(data)
-    if text8 is not None:
-        ambiguous = _ambiguous(data, text8, candidates)
-        return ambiguous if ambiguous is not None else (text8, "utf-8")
-    for name in candidates:
-        text, share = _attempt(data, name)
-        if share < MAX_REPLACED:
+        if page.data.startswith(mark):
+            rest = page.data[len(mark) :]
+            return (name == "utf-8" and Bytes(rest, None).utf8) or read(rest, name)[0], name
+    return None
+
+
+def _nuls(page: Bytes) -> tuple[str, str] | None:
+    name = nul_pattern(page.data)
+    return None if name is None else (read(page.data, name)[0], name)
+
+
+def _escapes(page: Bytes) -> tuple[str, str] | None:
+    """ISO-2022-JP and ISO-2022-KR, by the escape sequences that name their character sets."""
+    data = page.data
+    if b"\x1b" not in data or not data.isascii():
+        return None
+    for name, found in (("iso2022_kr", b"\x1b$)C" in data), ("iso2022_jp_ext", _ISO_2022_JP.search(data) is not None)):
+        if found:
+            text, lost = read(data, name)
+            if lost < MAX_REPLACED * len(text):
+                return text, name
+    return None
+
+
+def _http(page: Bytes) -> tuple[str, str] | None:
+    name = page.http
+    if name is None:
+        return None
+    if _is_wide(name):
+        # Text without markup may have too few NULs to be seen by them alone; a page of bytes has none, and is UTF-8.
+        if _nul_sides(page.data, name):
+            return read(page.data, name)[0], name
+        name = "utf-8"
+    text = page.believe(name)
+    return None if text is None else (text, name)
+
+
+def _document(page: Bytes) -> tuple[str, str] | None:
+    tried = {page.http}
+    for name in islice(page.document(), MOST):
+        text = page.believe(name) if name not in tried else None
+        if text is not None:
             return text, name
-    return _guess(data)
+        tried.add(name)
+    return None
+
+
+def _utf8(page: Bytes) -> tuple[str, str] | None:
+    return None if page.utf8 is None else (page.utf8, "utf-8")
+
+
+def _detector(page: Bytes) -> tuple[str, str] | None:
+    """The detector's guess, from the first byte above 0x7F on where the prefix has none.
+
+    It replaces a declared encoding that only stray bytes refute by a multi-byte one alone: a single-byte one that has a
+    character for every byte proves nothing by reading them.
+    """
+    head = page.data[:PREFIX]
+    if head.isascii():
+        try:
+            page.data.decode("ascii")
+        except UnicodeDecodeError as error:
+            head = page.data[max(error.start - 1024, 0) :][:PREFIX]
+    name = codec(detect_encoding(head, html5_compatible=False) or "")
+    # The detector knows no KOI8-U, which differs only where KOI8-R has box drawings.
+    name = "koi8-u" if name == "koi8-r" else name
+    if name is None or (page.doubtful is not None and name not in _MULTI_BYTE) or (name in _LATIN and page.high < FEW):
+        return None
+    text, lost = read(page.data, name)
+    least = MAX_GUESS_REPLACED * len(text) if page.doubtful is None else page.doubtful[2]
+    return (text, name) if lost < least or not lost else None
+
+
+def _damaged(page: Bytes) -> tuple[str, str] | None:
+    return page.doubtful and page.doubtful[:2]
+
+
+STEPS: tuple[tuple[str, Callable[[Bytes], tuple[str, str] | None]], ...] = (
+    ("bom", _bom),
+    ("nuls", _nuls),
+    ("escapes", _escapes),
+    ("http", _http),
+    ("document", _document),
+    ("utf8", _utf8),
+    ("detector", _detector),
+    ("damaged", _damaged),
+)
 
 
 def nul_pattern(data: bytes) -> str | None:
     """The UTF-16 or UTF-32 form that the NUL bytes of a prefix show; None for none.
 
-    In UTF-32 two bytes of four are NUL in every character; in UTF-16 the markup's characters have one of two.
+    In UTF-32 two bytes of four are NUL in every character; in UTF-16 the markup's characters have one of two. Where
+    there is little markup, text of other scripts has few NULs, but it begins with a tag all the same.
     """
     head = data[:2048]
     head = head[: len(head) & ~3]
-    if head.count(0) * 8 < len(head) or len(head) < 8:
+    if len(head) < 8 or 0 not in head:
+        return None
+    tag = _WIDE_TAG.match(head)
+    if tag:
+        name = "utf-16-le" if tag[1] else "utf-16-be"
+        return None if _CONTROLS.search(head.decode(name, "ignore")) else name
+    if head.count(0) * 8 < len(head):
         return None
     zero = [head[i::4].count(0) * 4 / len(head) for i in range(4)]
     even, odd = (zero[0] + zero[2]) / 2, (zero[1] + zero[3]) / 2
@@ -159,65 +323,61 @@ def nul_pattern(data: bytes) -> str | None:
     return None if _CONTROLS.search(head.decode(name, "ignore")) else name
 
 
-def _declared(data: bytes, declared: str | None) -> list[str]:
-    """Codecs that the HTTP header and then the document itself name, without repeats.
+def _is_wide(name: str) -> bool:
+    return name.startswith(("utf-16", "utf-32"))
 
-    A document that can be read as far as its declaration is not UTF-16, whatever it says; the standard reads UTF-8.
+
+def _nul_sides(data: bytes, name: str) -> bool:
+    """Whether the NULs of a prefix are where UTF-16 of that byte order has them, and nowhere else."""
+    sides = data[:PREFIX:2].count(0), data[1:PREFIX:2].count(0)
+    high, low = sides if name.endswith("be") else sides[::-1]
+    return name.startswith("utf-16") and high > 0 and low * 20 <= high
+
+
+def _declarations(head: bytes) -> Iterator[str]:
+    """Labels that the XML declaration and the `<meta>` elements of a prefix name, as the HTML standard's prescan finds them.
+
+    Not those in comments, scripts or titles. A `content` counts with `http-equiv`, and without it if it is a media type.
     """
-    labels = [declared] if declared else []
-    head = data[:PRESCAN]
-    found = _XML.match(head)
-    if found:
-        labels.append(found[1].decode("ascii"))
-    labels += [label.decode("ascii") for label in _META.findall(head)[:2]]
-    names = [name for name in map(codec, labels) if name is not None]
-    return list(dict.fromkeys("utf-8" if name.startswith(("utf-16", "utf-32")) else name for name in names))
+    xml = _XML.match(head)
+    if xml:
+        yield xml[1].decode("ascii")
+    last = head.lower().rfind(b"charset")
+    if last < 0:
+        return
+    for markup in _MARKUP.finditer(head[: last + 64]):
+        if markup[2] is None:
+            continue
+        attributes = {
+            found[1].lower(): found[2] or found[3] or found[4] or b"" for found in reversed([*_ATTRIBUTE.finditer(markup[2])])
+        }
+        label = attributes.get(b"charset", b"").strip()
+        content = attributes.get(b"content", b"")
+        if not label and (attributes.get(b"http-equiv", b"").strip().lower() == b"content-type" or _MEDIA_TYPE.match(content)):
+            parameter = _PARAMETER.search(content)
+            label = parameter[1] if parameter else b""
+        if label:
+            yield label[:80].decode("latin-1")
 
 
-def _utf8(data: bytes) -> str | None:
-    """`data` as UTF-8, its last character possibly cut; None where it is not valid."""
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        if error.reason == "unexpected end of data" and error.start and not data[: error.start].isascii():
-            return data[: error.start].decode()
-        return None
+def _is_far_from_utf8(data: bytes, error: int) -> bool:
+    """Whether samples from the first error on are mostly no UTF-8, so that reading all of it as UTF-8 can be spared."""
+    step = max((len(data) - error) // 4, 1)
+    sample = b"".join(data[start : start + 512] for start in range(error, len(data), step))
+    lost = _of_java(sample).decode("utf-8", "replace").count("\ufffd")
+    return lost > 32 and lost * 2 > len(sample.translate(None, _ASCII))
 
 
-def _ambiguous(data: bytes, text: str, candidates: list[str]) -> tuple[str, str] | None:
-    """A declared multi-byte encoding's reading of bytes that may be valid UTF-8 by chance.
-
-    A GB2312 character is valid UTF-8 where its lead byte is C2 to DF (30 of 72 rows) and its trail byte A1 to BF (31
-    of 94): 14 %. So four characters or fewer yield to the declaration; with more, chance is below 1 in 10,000.
-    """
-    extra = len(data) - len(text)
-    if not 0 < extra <= 4 or not candidates or candidates[0] not in _MULTI_BYTE:
-        return None
-    other, share = _attempt(data, candidates[0])
-    return (other, candidates[0]) if share == 0 else None
+def _of_java(data: bytes) -> bytes:
+    """UTF-8 without what Java's and Oracle's encoders write otherwise: surrogate pairs one by one, NUL as C0 80."""
+    return _SURROGATE_PAIR.sub(_joined, data).replace(b"\xc0\x80", b"")
 
 
-def _attempt(data: bytes, name: str) -> tuple[str, float]:
-    """(text, share of it that did not decode)."""
-    try:
-        return data.decode(name), 0.0
-    except UnicodeDecodeError:
-        text = data.decode(name, "replace")
-        return text, text.count("\ufffd") / max(len(text), 1)
-
-
-def _guess(data: bytes) -> tuple[str, str]:
-    text = data.decode("utf-8", "replace")
-    if text.count("\ufffd") * 100 < len(data.translate(None, _ASCII)):
-        return text, "utf-8"
-    name = codec(detect_encoding(data[:DETECT], html5_compatible=False) or "")
-    # The detector knows no KOI8-U, which differs only where KOI8-R has box drawings.
-    name = "koi8-u" if name == "koi8-r" else name
-    if name is not None:
-        guessed, share = _attempt(data, name)
-        if share < 0.01:
-            return guessed, name
-    return data.decode("cp1252", "replace"), "cp1252"
+def _joined(pair: re.Match[bytes]) -> bytes:
+    """UTF-8 of the character whose two surrogates were encoded one by one."""
+    first, second, third, fourth = (part[0] for part in pair.groups())
+    point = 0x10000 + ((first & 0x0F) << 16 | (second & 0x3F) << 10 | (third & 0x0F) << 6 | fourth & 0x3F)
+    return chr(point).encode()
 
 
 def looks_like_text(data: bytes) -> bool:

@@ -1,32 +1,60 @@
 """HTML to the text that a model trains on: the one seam through which an extractor is chosen.
 
-An extractor is one file `provenance/extractors/NAME.py` with `NAME`, `VERSION` (its own and its library's) and
-`extract(html: str, options: Extract) -> str`. What it is given holds no NUL and no lone surrogate. It returns `` where
-it keeps nothing, in time linear in the page, and raises nothing.
+An extractor is one file `provenance/extractors/NAME.py` with
 
-Here too: the guard against markup on which DOM builders take quadratic time, the plain tag stripper such pages go to,
-and the reading of feeds.
+- `NAME`, and `VERSION`: its own number and its library's version;
+- `parameters(options: Extract) -> dict`: all beside the version and `options` that shapes its text, JSON-able: the very
+  values that its library is called with;
+- `load(options: Extract) -> Callable[[str], str]`: the function of a decoded page, made once per worker.
+
+That function raises nothing for any `str`, takes time linear in the page, gives the same text whatever pages came
+before, and `` where it keeps nothing. Of a page without NUL and lone surrogates it keeps none of either. Its library is
+imported where it is loaded, so that naming the extractors costs nothing.
+
+Here too: the reading of feeds and of plain text, which need no extractor.
 """
 
 import importlib
-import pkgutil
 import re
-from collections.abc import Callable, Iterator
-from html import unescape
-from typing import Annotated, Any, NamedTuple
+from collections.abc import Callable
+from math import isfinite
+from typing import Annotated, Any
 
 import msgspec
-import numpy as np
 
-from provenance import decode
+from provenance import decode, language, tag_soup
+from provenance.extractors import names
+from provenance.tag_soup import hostile, strip_tags, unescape
+
+__all__ = ["BlockModel", "Extract", "digest", "extractor", "feed", "guarded", "names", "plain_text"]
 
 FEED_VERSION = "1"
+PLAIN_TEXT_VERSION = "1"
+
+
+class BlockModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A logistic model of blocks: `weights @ features + intercept` is the log-odds that one is content."""
+
+    weights: Annotated[dict[str, float], msgspec.Meta(description="weight of each feature, by its name")]
+    intercept: Annotated[float, msgspec.Meta(description="log-odds of content where all features are 0")]
+    threshold: Annotated[float, msgspec.Meta(description="log-odds from which a block is content")] = 0.0
+    trained_on: Annotated[dict[str, int], msgspec.Meta(description="pages that the model learnt from, by source")] = {}
+
+    def __post_init__(self) -> None:
+        if not all(map(isfinite, (*self.weights.values(), self.intercept, self.threshold))):
+            raise ValueError("a weight of the model is no finite number")
 
 
 class Extract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How payloads become text; every field shapes the text or which pages have one."""
 
-    extractor: Annotated[str, msgspec.Meta(description="name of the extractor, a file in provenance/extractors/")] = "resiliparse"
+    extractor: Annotated[str, msgspec.Meta(description="name of the extractor, a file in provenance/extractors/")] = "blocks"
+    model: Annotated[
+        BlockModel | None,
+        msgspec.Meta(
+            description="weights of the extractor `blocks`, as `make extract-model` writes them; null takes the shipped ones"
+        ),
+    ] = None
     max_depth: Annotated[
         int,
         msgspec.Meta(description="elements nested deeper than this (browsers stop at 512) go through the plain tag stripper", ge=1),
@@ -38,255 +66,80 @@ class Extract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         int, msgspec.Meta(description="a payload, decoded, or a text of more bytes than this is a reject", ge=1)
     ] = 1 << 24
     language_characters: Annotated[
-        int, msgspec.Meta(description="characters at the start of a text that its language is identified by", ge=1)
-    ] = 1000
-
-
-def names() -> list[str]:
-    """Names of the extractors there are, sorted."""
-    import provenance.extractors
-
-    return sorted(module.name for module in pkgutil.iter_modules(provenance.extractors.__path__))
+        int, msgspec.Meta(description="characters, from start, middle and end of a text, that its language is identified by", ge=1)
+    ] = language.CHARACTERS
 
 
 def _module(options: Extract) -> Any:
-    if options.extractor not in names():
+    """The extractor's module. Raises `ValueError` where there is none, it lacks its library, or it has no use for the model."""
+    name = options.extractor
+    if name not in names():
         raise ValueError(
-            f"extract.extractor is {options.extractor!r}, which is no file in provenance/extractors/; choose one of {', '.join(names())}"
+            f"extract.extractor is {name!r}, which is no file in provenance/extractors/; choose one of {', '.join(names())}"
         )
-    return importlib.import_module(f"provenance.extractors.{options.extractor}")
+    if options.model is not None and name != "blocks":
+        raise ValueError(
+            f"extract.model has the weights of the extractor blocks, and extract.extractor is {name!r}; leave one of them out"
+        )
+    try:
+        return importlib.import_module(f"provenance.extractors.{name}")
+    except ImportError as error:
+        raise ValueError(
+            f'the extractor {name!r} needs a library that is not installed ({error}); pip install "lowbackground[{name}]"'
+        ) from error
 
 
 def extractor(options: Extract) -> Callable[[str], str]:
-    """The extractor that `options` names, as a function of the decoded page. Raises `ValueError` for an unknown name."""
-    extract = _module(options).extract
-    return lambda html: extract(html, options)
+    """The extractor that `options` names, as a function of the decoded page; to be made once and not to be pickled.
+
+    Raises `ValueError` for an unknown name, a missing library or a model that does not fit.
+    """
+    load: Callable[[Extract], Callable[[str], str]] = _module(options).load
+    return load(options)
 
 
 def digest(options: Extract) -> dict[str, Any]:
-    """Everything that shapes the text, for manifests: another value anywhere here is another version of the data."""
+    """Everything that shapes the text, for manifests: another value anywhere here is another version of the data.
+
+    Raises `ValueError` as `extractor` does.
+    """
     module = _module(options)
     return {
         "extractor": module.NAME,
         "extractor_version": module.VERSION,
+        "extractor_parameters": module.parameters(options),
         "decode_version": decode.VERSION,
         "feed_version": FEED_VERSION,
+        "language_version": language.VERSION,
+        "plain_text_version": PLAIN_TEXT_VERSION,
+        "strip_tags_version": tag_soup.VERSION,
         "options": msgspec.to_builtins(options),
     }
 
 
-# One tag as the tokenizer of the HTML standard cuts it, a comment, or another `<!` or `<?` construct. Possessive
-# throughout: no backtracking, so one pass over the page is linear whatever it holds.
-_ATTRIBUTE = r"[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:\"[^\"]*+\"?|'[^']*+'?|[^\s>\"'][^\s>]*+)?)?"
-_TAG = re.compile(
-    rf"<(?:!--(?:-?>|(?P<comment>))|(?P<end>/?)(?P<name>[a-zA-Z][^\s/>]*+)(?P<attributes>(?:[\s/]++|{_ATTRIBUTE})*+)>?|[!?/][^>]*+>?)"
-)
-_ONE_ATTRIBUTE = re.compile(_ATTRIBUTE)
-_COMMENT_END = re.compile("--!?>")
-_VOID = frozenset("area base basefont bgsound br col embed frame hr img input keygen link meta param source track wbr".split())
-# Start tags of these close the one before or do not nest without one of the counted elements between.
-_IMPLIED = frozenset(
-    "html head body p li dt dd option optgroup tr td th tbody thead tfoot caption colgroup rp rt rb rtc a nobr".split()
-)
-_RAW = {
-    name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE)
-    for name in ("script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes")
-}
-_FORMATTING = frozenset("b big code em font i s small strike strong tt u".split())
-_INLINE = _FORMATTING | frozenset(
-    "span abbr acronym bdi bdo cite data del dfn ins kbd label mark q ruby samp sub sup time var".split()
-)
-# Elements inside which an end tag cannot reach out (HTML standard, 13.2.4.2), and those of `special` kind.
-_SCOPE = frozenset("applet button caption marquee object table template select svg math".split())
-_SPECIAL = _SCOPE | frozenset(
-    "address article aside blockquote center details dir div dl fieldset figcaption figure footer form frameset h1 h2 h3 h4 h5 h6 "
-    "header hgroup listing main menu nav noscript ol pre search section summary ul plaintext".split()
-)
-_DROPPED = frozenset("script style title iframe noembed".split())
-_GAP = 1 << 15
-_FEW = 16
-_TRUSTED = 3000
+def guarded(read: Callable[[str], str], options: Extract) -> Callable[[str], str]:
+    """`read`, a foreign parser, for any `str`: pages that it cannot take, or raises on, go through the plain tag stripper."""
+
+    def guard(html: str) -> str:
+        if not html or html.isspace():
+            return ""
+        if hostile(html, options.max_depth, options.max_attributes):
+            return strip_tags(html)
+        try:
+            return read(html)
+        except Exception:  # a foreign parser, for one page: what it cannot read goes the plain way
+            clean = decode.clean(html)
+            return guard(clean) if clean != html else strip_tags(html)
+
+    return guard
 
 
-def _letters(name: str) -> int:
-    """The first three letters of a name in 15 bits; a digit shares its place with a letter."""
-    return sum((ord(letter) & 31) << 5 * place for place, letter in enumerate(name[:3]))
-
-
-# A byte of a name to 5 bits, 0 for a byte that ends a name.
-_FOLD = np.array([byte & 31 if chr(byte).isalnum() and byte < 128 else 0 for byte in range(256)], dtype=np.int32)
-# Whether tags of these three letters make depth. `option` does: a select of thousands is hostile. `head` is as `header`.
-_DEPTH = np.ones(1 << 15, dtype=bool)
-_DEPTH[[0, *sorted(_letters(name) for name in (_VOID | _IMPLIED) - {"option", "optgroup", "head", "frame"})]] = False
-
-
-class _Tag(NamedTuple):
-    """A tag, comment or declaration in the tag soup; `name` is `` for what is no tag."""
-
-    start: int
-    stop: int
-    name: str
-    end: bool
-    attributes: str
-
-
-def _tags(html: str) -> Iterator[_Tag]:
-    """The tags of `html` in order, none from inside comments, scripts, styles and the like."""
-    position = 0
-    while (found := _TAG.search(html, position)) is not None:
-        name, stop = (found["name"] or "").lower(), found.end()
-        if found["comment"] is not None:
-            close = _COMMENT_END.search(html, stop)
-            stop = close.end() if close else len(html)
-        yield _Tag(found.start(), stop, name, bool(found["end"]), found["attributes"] or "")
-        position = stop
-        if name in _RAW and not found["end"]:
-            close = _RAW[name].search(html, stop)
-            if close is None:
-                return
-            position = close.start()
-
-
-def hostile(html: str, options: Extract) -> str | None:
-    """What in `html` makes DOM builders take quadratic time, or None. Linear.
-
-    Measured with resiliparse 2.0.1: 8,000 nested `div` 1.5 s, 1,000 unclosed `<p><font a=N>` 1 s (each paragraph
-    reopens all), 50,000 attributes 4.4 s, 50,000 `<option>` of one `<select>` 9 s, each quadratic.
-    """
-    if _harmless(html, options):
-        return None
-    stack = _Stack()
-    attributes = choices = 0
-    for tag in _tags(html):
-        if len(tag.attributes) > options.max_attributes or tag.name in ("html", "body"):
-            count = sum(1 for _ in _ONE_ATTRIBUTE.finditer(tag.attributes))
-            # Those of every further <html> and <body> are merged into the first.
-            attributes = attributes + count if tag.name in ("html", "body") else max(attributes, count)
-        choices += tag.name == "option" and not tag.end
-        if tag.name and tag.name not in _VOID and tag.name not in _IMPLIED:
-            stack.add(tag)
-        if stack.depth() > options.max_depth:
-            return f"{stack.depth()} nested elements"
-        if attributes > options.max_attributes:
-            return f"{attributes} attributes of one element"
-        if choices > 8 * options.max_depth:
-            return f"{choices} choices of a form"
-    return None
-
-
-def _harmless(html: str, options: Extract) -> bool:
-    """Whether counting alone shows that `html` is not hostile; a tenth of the cost of `hostile`'s scan.
-
-    Tags are told apart by three letters. The depth is at most the sum over names of the largest surplus of start tags
-    over end tags before any place, if end tags close what they name. Made-up markup can break this `if`: above 3,000
-    start tags counting is not trusted.
-    """
-    if len(html) <= _GAP and html.count("<") - html.count("</") <= options.max_depth:
-        return True
-    page = html.encode("utf-8", "replace") + b"   "
-    data = np.frombuffer(page, dtype=np.uint8)
-    at = np.flatnonzero(data == ord("<")) + 1
-    if page.count(b"=") > options.max_attributes:
-        signs = np.searchsorted(np.flatnonzero(data == ord("=")), at)
-        if int(np.diff(signs, append=page.count(b"=")).max()) > options.max_attributes:
-            return False
-    if _long_tag(page, at):
-        return False
-    end = data[at] == ord("/")
-    at += end
-    first, second, third = (_FOLD[data[at + place]] for place in range(3))
-    second *= first > 0
-    name = first | second << 5 | (third * (second > 0)) << 10
-    if np.count_nonzero((name == _letters("html")) | (name == _letters("body"))) > _FEW:
-        return False
-    counted = _DEPTH[name]
-    name, end = name[counted], end[counted]
-    opened = np.bincount(name[~end], minlength=_DEPTH.size)
-    if opened.sum() > _TRUSTED:
-        return False
-    many = np.flatnonzero(opened > _FEW)
-    surplus = int(opened.sum() - opened[many].sum())
-    for one in many:
-        height = np.cumsum(1 - 2 * end[name == one].astype(np.int32))
-        surplus += int((height - np.minimum(np.minimum.accumulate(height), 0)).max())
-    return surplus <= options.max_depth
-
-
-def _long_tag(page: bytes, at: np.ndarray) -> bool:
-    """Whether a tag may be longer than `_GAP` bytes; `at` holds where tags may begin. Long scripts and texts are none."""
-    far = np.flatnonzero(np.diff(at, append=len(page)) > _GAP)
-    return any(not 0 <= page.find(b">", int(at[place])) - int(at[place]) <= _GAP for place in far)
-
-
-class _Stack:
-    """Open elements as a DOM builder holds them, near enough to bound its work."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.places: dict[str, list[int]] = {}
-        self.special: list[int] = []
-        self.scopes: list[int] = []
-        self.formatting: dict[str, int] = {}
-        self.reopened = 0
-
-    def depth(self) -> int:
-        """Elements open, or formatting elements that the next paragraph reopens, whichever are more."""
-        return max(len(self.names), self.reopened)
-
-    def add(self, tag: _Tag) -> None:
-        if tag.name in _FORMATTING:
-            change = -1 if tag.end else 1
-            if tag.end <= (self.formatting.get(tag.name, 0) > 0):
-                self.formatting[tag.name] = self.formatting.get(tag.name, 0) + change
-                self.reopened += change
-        if tag.end:
-            self._close(tag.name)
-        else:
-            self.places.setdefault(tag.name, []).append(len(self.names))
-            if tag.name in _SPECIAL:
-                self.special.append(len(self.names))
-            if tag.name in _SCOPE:
-                self.scopes.append(len(self.names))
-            self.names.append(tag.name)
-
-    def _close(self, name: str) -> None:
-        """Close the innermost `name` and what it holds, unless something between keeps its end tag from reaching it."""
-        if not self.places.get(name):
-            return
-        start = self.places[name][-1]
-        between = self.scopes if name in _SPECIAL else self.special
-        if name not in _SCOPE and between and between[-1] > start:
-            return
-        for other in self.names[start:]:
-            self.places[other].pop()
-        del self.names[start:]
-        for held in (self.special, self.scopes):
-            while held and held[-1] >= start:
-                held.pop()
-
-
-def strip_tags(html: str) -> str:
-    """All text outside tags, comments and scripts, one line for each run between block elements. Linear.
-
-    Line feeds of the source are spaces here, in `<pre>` too.
-    """
-    pieces: list[str] = []
-    position, dropped = 0, False
-    for tag in _tags(html):
-        if not dropped:
-            pieces.append(html[position : tag.start].replace("\n", " "))
-        if tag.name and tag.name not in _INLINE and tag.name != "a":
-            pieces.append("\n")
-        dropped = tag.name in _DROPPED and not tag.end
-        position = tag.stop
-    if not dropped:
-        pieces.append(html[position:].replace("\n", " "))
-    return tidy(unescape("".join(pieces)))
-
-
-def tidy(text: str) -> str:
-    """Lines with inner white space collapsed, empty ones left out."""
-    return "\n".join(line for line in (" ".join(line.split()) for line in text.splitlines()) if line)
+def plain_text(text: str) -> str:
+    """`text`, which is no markup, with line feeds for CR LF, CR, form feeds and the separators U+2028 and U+2029."""
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    for separator in "\f\u2028\u2029":
+        text = text.replace(separator, "\n")
+    return text.strip()
 
 
 _FEED = re.compile(r"<(?:rss|feed|rdf:RDF|channel)\b", re.IGNORECASE)

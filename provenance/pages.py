@@ -15,7 +15,6 @@ import numpy as np
 from provenance import attest, dates, extract, http, language
 from provenance.decode import clean, decode, looks_like_text, nul_pattern
 from provenance.extract import Extract
-from provenance.extractors import plain
 from provenance.http import Rejection
 from provenance.identity import canonical_json, content_id, sha256_hex
 
@@ -87,7 +86,7 @@ class Tools:
 
 
 def tools(options: Extract | None = None) -> Tools:
-    """Load the extractor and the language model: about 50 ms. Raises `ValueError` for an unknown extractor."""
+    """Load the extractor and the language model: about 50 ms. Raises `ValueError` as `extract.extractor` does."""
     options = options or Extract()
     model = language.load()
     return Tools(options, extract.extractor(options), lambda text: language.identify(text, model, options.language_characters))
@@ -162,11 +161,12 @@ def page(
     decoded, charset = decode(payload.data, payload.charset)
     if decoded.count("\ufffd") * 10 > len(decoded):
         return Rejection("decode", "garbage", f"more than a tenth of the characters do not decode as {charset}")
-    if payload.kind == "html":
-        extracted = tools.extract(decoded)
-    else:
-        extracted = extract.feed(decoded) if payload.kind == "xml" else plain.extract(decoded, tools.options)
-    counted = _counted(clean(extracted), tools.options)
+    read = {"html": tools.extract, "xml": extract.feed, "plain": extract.plain_text}[payload.kind]
+    extracted = clean(read(decoded))
+    if not extracted or extracted.isspace():
+        by = f"the extractor {tools.options.extractor}" if payload.kind == "html" else f"the reader of {payload.kind}"
+        return Rejection("extract", "no_content", f"{by} kept nothing of {len(payload.data)} bytes")
+    counted = _counted(extracted, tools.options)
     if isinstance(counted, Rejection):
         return counted
     span = dates.interval(date, now)
@@ -194,7 +194,10 @@ def _row(
     url: str | None, date: str | None, text: str | None, columns: dict[str, Any], tools: Tools, now: datetime | None
 ) -> Page | Rejection:
     """A table row's page: its text as it is, the columns we know carried, the others as JSON."""
-    counted = _counted(clean(text or ""), tools.options)
+    text = clean(text or "")
+    if not text or text.isspace():
+        return Rejection("extract", "empty_text", "the row holds no text")
+    counted = _counted(text, tools.options)
     if isinstance(counted, Rejection):
         return counted
     web = url is not None and url.lower().startswith(("http:", "https:"))
@@ -223,8 +226,6 @@ def _row(
 
 def _counted(text: str, options: Extract) -> dict[str, Any] | Rejection:
     """The fields of a page that its text alone gives."""
-    if not text or text.isspace():
-        return Rejection("extract", "empty_text", "nothing was left of the page")
     size = len(text) if text.isascii() else len(text.encode())
     if size > options.max_bytes:
         return Rejection("extract", "too_large", f"text of {size} bytes, more than {options.max_bytes}")

@@ -48,8 +48,16 @@ DOCUMENTS = _schema(
     ("payload_digest", pa.string(), "SHA-256, in hex, of the payload bytes, recomputed"),
     ("digest_check", pa.string(), "what recomputing the record's own digest gave: agrees, disagrees, absent or unknown algorithm"),
     ("charset", pa.string(), "encoding by which the payload was decoded, null for text that came decoded"),
-    ("language", pa.string(), "ISO code of the most likely language, by lid.176"),
-    ("language_score", pa.float32(), "probability of that language, 0 to 1"),
+    (
+        "language",
+        pa.string(),
+        "ISO code of the most likely language, by lid.176; null for a text with too few letters to say or in a script it does not know",
+    ),
+    (
+        "language_score",
+        pa.float32(),
+        "calibrated: of texts with such a score this share was in that language, 0 to 1; low for short texts",
+    ),
     ("token_count", pa.int64(), "tokens as the source counts them, null where it does not"),
     ("word_count", pa.int32(), "words; characters of unspaced scripts count 1/4 each"),
     ("byte_count", pa.int64(), "UTF-8 bytes of `text`"),

@@ -30,7 +30,8 @@ SUBMODULES = tuple(
     xml.sax.xmlreader xmlrpc.client xmlrpc.server""".split()
 )
 
-FEWEST_WORDS = 100
+FEWEST_WORDS = 200
+"""Of the pages that Python documents in fewer, the extractor may keep less than the 50 words that a human text needs."""
 MOST_WORDS = 5_000
 MOST_OVERLAP = 0.65
 """Pages with more in common than this are not both on the site, so that each has one reference and no other."""

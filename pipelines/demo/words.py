@@ -3,10 +3,11 @@
 Written apart from the product's own extraction and matching, so that the truth it is tested against is not its own.
 """
 
-import html
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+
+from provenance.tag_soup import unescape
 
 WIDTH = 5
 """Words in a shingle."""
@@ -23,7 +24,7 @@ Shingles = frozenset[tuple[str, ...]]
 def plain(page: str) -> str:
     """Text of a page's body; blocks are set apart by an empty line."""
     body = _UNSEEN.sub(" ", page).replace("&nbsp;", " ")
-    return html.unescape(_TAG.sub("", _BLOCK.sub("\n\n", body)))
+    return unescape(_TAG.sub("", _BLOCK.sub("\n\n", body)))
 
 
 def words(page: str) -> list[str]:

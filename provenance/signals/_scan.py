@@ -1,12 +1,13 @@
 """What the signals of markup and text share: one pass over a column for all patterns, and small readings of HTML."""
 
-import html
 import itertools
 import re
 from collections.abc import Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from provenance.tag_soup import unescape
 
 TAG = re.compile(r"<[^<>]*>")
 _ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'=<>`]+)))?""")
@@ -41,7 +42,7 @@ def attributes(tag: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for match in _ATTRIBUTE.finditer(tag.strip("<>/ \n\t"), len(tag[1:].split(None, 1)[0].rstrip(">")) if len(tag) > 2 else 0):
         name, *values = match.groups()
-        found.setdefault(name.lower(), html.unescape(next((v for v in values if v is not None), "")))
+        found.setdefault(name.lower(), unescape(next((v for v in values if v is not None), "")))
     return found
 
 
@@ -80,7 +81,7 @@ def scripts(page: str, kind: str) -> Iterator[str]:
 
 def plain(page: str) -> str:
     """Text of a piece of HTML, white space collapsed. Raw, for counting and searching and not for training."""
-    return " ".join(html.unescape(TAG.sub(" ", visible(page))).split())
+    return " ".join(unescape(TAG.sub(" ", visible(page))).split())
 
 
 def sentence(text: str, start: int, end: int) -> str:
@@ -118,7 +119,7 @@ def in_quoting_element(page: str, found: re.Pattern[str]) -> bool:
 
     False where the source does not show it, for instance because tags stand between its words.
     """
-    lower = html.unescape(visible(page)).translate(_LOWER)
+    lower = unescape(visible(page)).translate(_LOWER)
     places = [match.start() for match in itertools.islice(found.finditer(lower), _MOST)]
     return bool(places) and all(any(_inside(lower, element, place) for element in QUOTING_ELEMENTS) for place in places)
 

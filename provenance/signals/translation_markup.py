@@ -14,7 +14,6 @@ Polylang say that a site has languages and not who translated. A notice that a p
 count only outside quotation marks and quoting elements. A plug-in's page whose own language cannot be told gives no row.
 """
 
-import html
 import itertools
 import re
 from collections.abc import Iterator
@@ -23,6 +22,7 @@ from urllib.parse import parse_qs, urlsplit
 import pyarrow as pa
 
 from provenance.signals import Tools, _scan, readings
+from provenance.tag_soup import unescape
 
 NAME = "translation_markup"
 VERSION = "1"
@@ -167,7 +167,7 @@ def _serialised(seen: str, text: str) -> list[tuple[float, str]]:
     """The `font` pairs of a translation in the browser, if they hold most of the text."""
     if len(_FONTS.findall(seen)) < 2:
         return []
-    share = sum(len(" ".join(html.unescape(piece).split())) for piece in _FONT_TEXT.findall(seen))
+    share = sum(len(" ".join(unescape(piece).split())) for piece in _FONT_TEXT.findall(seen))
     whole = max(1, len(text) or len(_scan.plain(seen)))
     strength = STRONG if share >= whole / 3 else MEDIUM if share >= whole / 10 else WEAK
     return [(strength, f"translation in the browser, saved with the page: about {min(1.0, share / whole):.0%} of the text")]

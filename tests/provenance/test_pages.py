@@ -105,7 +105,8 @@ def test_records_that_are_no_captures_are_rejects_of_their_name(kit: Tools, reco
         (response(b"\x00\x01" * 99, Content_Encoding="br"), "http", "content_encoding"),
         (response(gzip.compress(b"a" * (1 << 25)), Content_Encoding="gzip"), "http", "bomb"),
         (response(b"a" * (1 << 25)), "http", "too_large"),
-        (response(b"<html><script>no text</script></html>"), "extract", "empty_text"),
+        (response(b"<html><script>no text</script></html>"), "extract", "no_content"),
+        (response(b"<?xml version='1.0'?><rss><channel/></rss>", "text/xml"), "extract", "no_content"),
     ],
 )
 def test_rejections(kit: Tools, block: bytes, stage: str, reason: str) -> None:

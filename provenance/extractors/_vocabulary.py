@@ -1,0 +1,80 @@
+"""What the names that authors give elements (`class`, `id`, `role`, `itemprop`) say of their content.
+
+Names are cut into words at case changes and at everything that is no letter, so that `postMeta`, `post-meta` and
+`post_meta` are alike. The lists are in the manner of Readability's (https://github.com/mozilla/readability), made on the
+development gold.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+
+ALIEN, BOILERPLATE, CONTENT, DOUBTFUL, BYLINE, HIDDEN = (1 << bit for bit in range(6))
+"""Comments and cookie notices, which are content nowhere; boilerplate where it is the lesser part of a page; content; what
+is seldom content; who wrote it and when; text that is not shown."""
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
+_LONGEST = 300
+_WORDS = {
+    ALIEN: re.compile(
+        r"^comment(?!ary)|^kommentar|^comentario|^disqus|^dsq$|^livefyre|^respond$|^repl(?:y|ies)$|^trackback|^pingback|^guestbook"
+        r"|^cookie|^gdpr|^consent|^onetrust|^cybot|^usercentrics|^didomi|^truste$"
+    ),
+    BOILERPLATE: re.compile(
+        r"^foot(?:er)?|footer$|^nav$|^nav(?:bar|igation)|nav$|^menu|menu$|^submenu|breadcrumb|^crumbs?$|^pager|paginat|^toc$|^prev$|^next$"
+        r"|^previous$|^jump|^skip|^toolbar|^toolbox|^buttons?$|^btn|^dropdown|^search|^login|^signup|^signin|^register|^captcha"
+        r"|^blogroll|^related|^recommend|^popular|^trending|^recent|^archives$|^most$|^also$|^teasers?$|^tagcloud|^widgettitle|^sidebar"
+        r"|^subscri|^newsletter|^rss|^feeds?$|^shar(?:e|es|ing)$|^sharedaddy|^addthis|^social|^follow$|^facebook|^digg|^pinterest|^bookmark"
+        r"|^copyright|^disclaimer|^powered|^masthead|^logo|^banner|^promos?$|^sponsor|^advert|^ads?$|^adsense|^outbrain|^taboola"
+        r"|^popup|^modal$|^overlay|^avatar|^vcard$|^printonly|^noprint"
+    ),
+    CONTENT: re.compile(
+        r"^article|^story|^entry|^hentry|^post(?:s|body|content|text)?$|content|^body|^main|^text|^copy$|^prose|^publish"
+    ),
+    DOUBTFUL: re.compile(
+        r"side|widget|module|^right|^left|^box|block|^links?$|^list|^item|^tabs?$|^more|^header|^head$|^top|^bottom|^tools?|^hidden|^col"
+        r"|^rail|^secondary|^panel|^about|^latest|^archive"
+    ),
+    BYLINE: re.compile(
+        r"^byline|^author|^dateline|^timestamp|^datetime|^meta$|^metadata$|^postmeta|^postdate|^pubdate|^published$|^posted"
+    ),
+}
+_UNSEEN = re.compile(
+    r"(?:^|\s)(?:sr-only|visually-?hidden|screen-reader(?:-text)?|element-invisible|d-none|u-hidden(?:Visually)?)(?:\s|$)"
+)
+_ROLES = {
+    "navigation": BOILERPLATE, "contentinfo": BOILERPLATE, "complementary": BOILERPLATE, "search": BOILERPLATE, "banner": BOILERPLATE,
+    "dialog": BOILERPLATE, "alertdialog": BOILERPLATE, "main": CONTENT, "article": CONTENT, "comment": ALIEN,
+}  # fmt: skip
+_PROPERTIES = {
+    "articlebody": CONTENT, "comment": ALIEN, "author": BYLINE, "datepublished": BYLINE, "datemodified": BYLINE,
+    "breadcrumb": BOILERPLATE,
+}  # fmt: skip
+
+
+@lru_cache(maxsize=1 << 17)
+def _word(word: str) -> int:
+    low = word.lower()
+    return sum(mark for mark, words in _WORDS.items() if words.search(low))
+
+
+@lru_cache(maxsize=1 << 16)
+def marks(names: str) -> int:
+    """The marks of an element with these classes and id, of which the first 300 characters count."""
+    names = names[:_LONGEST]
+    if "hentry" in names:  # WordPress writes the tags and categories of a post into its classes
+        return CONTENT
+    found = HIDDEN if _UNSEEN.search(names) else 0
+    for word in _WORD.findall(names):
+        found |= _word(word)
+    return found
+
+
+def roles(attributes: Mapping[str, object]) -> int:
+    """The marks that `role` and `itemprop` give."""
+    found = 0
+    for name, meanings in (("role", _ROLES), ("itemprop", _PROPERTIES)):
+        value = attributes.get(name)
+        if isinstance(value, str):
+            found |= meanings.get(value.strip().lower(), 0)
+    return found
