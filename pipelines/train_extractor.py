@@ -86,7 +86,7 @@ def fit(pages: Sequence[Prepared]) -> BlockModel:
     """The logistic model of these pages. Raises `ValueError` where they hold no block of content or none of the other kind."""
     from sklearn.linear_model import LogisticRegression
 
-    readings = np.vstack([one.found.readings[one.rows] for one in pages] or [np.zeros((0, len(features.NAMES)))])
+    readings = np.vstack([one.found.readings[:, one.rows].T for one in pages] or [np.zeros((0, len(features.NAMES)))])
     labels = np.concatenate([one.labels for one in pages] or [np.zeros(0)])
     weights = np.concatenate([one.weights for one in pages] or [np.zeros(0)])
     if not (labels > 0).any() or not (labels < 1).any():
@@ -118,7 +118,7 @@ def rules(page: Walk, found: Blocks) -> np.ndarray:
     in it, few around it. The reference that a model must beat."""
     if not found.numbers:
         return np.zeros(0)
-    column = {name: found.readings[:, i] for i, name in enumerate(features.NAMES)}
+    column = dict(zip(features.NAMES, found.readings, strict=True))
     sizes = np.array([len(page.texts[i]) for i in found.numbers])
     share = sizes[column["in_best"] > 0].sum() / sizes.sum()
     near = column["score_above"] >= (0.25 if share > 0.3 else 0.1)

@@ -36,6 +36,11 @@ _SENTENCE_ENDS = frozenset(".!?。！？…؟।۔:\"”»’'")
 _VOTERS = frozenset((_walk.PARAGRAPH, _walk.ITEM, _walk.CODE, _walk.QUOTE))
 
 
+_FLAGS = ("in_best", "in_parent_of_best", "beside_title", "content_names", "doubtful_names", "in_list", "in_data_table")
+_BEST, _NEAR, _BESIDE, _CONTENT, _DOUBTFUL, _LIST, _DATA = (1 << bit for bit in range(len(_FLAGS)))
+_OF_KIND = {_walk.LIST: _LIST, _walk.DATA: _DATA}
+
+
 @cache
 def _characters() -> np.ndarray:
     """Class of each code point below 0x40000, and of the one after them for all others."""
@@ -56,9 +61,10 @@ def logarithm(values: np.ndarray) -> np.ndarray:
 def unseen(page: Walk) -> list[int]:
     """1 for each element whose names say that it is not shown, and for all below it."""
     out = [0] * len(page.parents)
-    for i, mark in enumerate(page.marks):
-        if out[page.parents[i]] or mark & vocabulary.HIDDEN:
-            out[i] = 1
+    if any(mark & vocabulary.HIDDEN for mark in set(page.marks)):
+        for i, (parent, mark) in enumerate(zip(page.parents, page.marks, strict=True)):
+            if out[parent] or mark & vocabulary.HIDDEN:
+                out[i] = 1
     return out
 
 
@@ -68,15 +74,17 @@ def dropped(page: Walk) -> list[int]:
     What is never shown. Comments and cookie notices, unless they are nine tenths of the page's text outside links. Other
     boilerplate where it holds less than two fifths of what is left, and by-lines below 200 characters.
     """
-    count = len(page.parents)
-    text = [0] * count
+    out, parents, marks = unseen(page), page.parents, page.marks
+    if not any(set(marks)):
+        return out
+    text = [0] * len(parents)
     for block, links, owner in zip(page.texts, page.link_characters, page.owners, strict=True):
         text[owner] += len(block) - links
-    for i in range(count - 1, 0, -1):
-        text[page.parents[i]] += text[i]
-    out, lost = unseen(page), 0
-    for i, mark in enumerate(page.marks):
-        if out[page.parents[i]]:
+    for i in range(len(parents) - 1, 0, -1):
+        text[parents[i]] += text[i]
+    lost = 0
+    for i, mark in enumerate(marks):
+        if out[parents[i]]:
             out[i] = 1
         elif mark & vocabulary.ALIEN and text[i] <= 0.9 * text[0]:
             out[i] = 1
@@ -84,19 +92,22 @@ def dropped(page: Walk) -> list[int]:
     rest = text[0] - lost
     if rest < 150 and lost > 3 * rest:
         out, rest = unseen(page), text[0]
-    for i, mark in enumerate(page.marks):
-        if (
-            out[page.parents[i]]
-            or (mark & vocabulary.BOILERPLATE and text[i] < 0.4 * rest)
-            or (mark & vocabulary.BYLINE and text[i] < min(200, 0.1 * rest))
-        ):
+    for i, mark in enumerate(marks):
+        if out[parents[i]] or (mark and _is_small(mark, text[i], rest)):
             out[i] = 1
     return out
 
 
+def _is_small(mark: int, text: int, rest: int) -> bool:
+    """Whether an element of these marks is boilerplate or a by-line, and small enough to be."""
+    return bool(mark & vocabulary.BOILERPLATE and text < 0.4 * rest) or bool(
+        mark & vocabulary.BYLINE and text < min(200, 0.1 * rest)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """The blocks of a page that are not dropped: their numbers in the walk, their readings of shape (blocks, `NAMES`), and
+    """The blocks of a page that are not dropped: their numbers in the walk, their readings of shape (`NAMES`, blocks), and
     the row among these of the one that repeats the page's title, None where there is none."""
 
     numbers: list[int]
@@ -108,24 +119,21 @@ def features(page: Walk, out: Sequence[int]) -> Blocks:
     """Readings of the blocks of `page` whose elements are not `out`. Linear in blocks, elements and characters."""
     numbers = [i for i, owner in enumerate(page.owners) if not out[owner]]
     if not numbers:
-        return Blocks([], np.zeros((0, len(NAMES))), None)
+        return Blocks([], np.zeros((len(NAMES), 0)), None)
     texts, owners = [page.texts[i] for i in numbers], [page.owners[i] for i in numbers]
+    kinds = [page.kinds[owner] for owner in owners]
     letters, commas, links = _measured(texts, [page.link_characters[i] for i in numbers])
-    title = _title_row(page.title, texts, letters, [page.kinds[owner] for owner in owners])
+    title = _title_row(page.title, texts, letters, kinds)
     amounts = _Amounts(page, owners, letters, commas, links)
-    total = amounts.text[0]
-    owner = np.array(owners)
-    parents = np.array(page.parents)
+    owner, parents, kind = np.array(owners), np.array(page.parents), np.array(kinds)
     up = parents[owner]
-    two, three = parents[up], parents[parents[up]]
-    kind = np.array(page.kinds)[owner]
-    text, score = np.array(amounts.text), np.array(amounts.score)
+    two = parents[up]
+    text, score, total = np.array(amounts.text), np.array(amounts.score), amounts.text[0]
     density = np.array(amounts.links) / np.maximum(text, 1.0)
     alike = np.array([amounts.alike[page.paths[i]] for i in owners])
-    inherited = amounts.inherited(page, owners[title] if title is not None else 0)
-    flags = {name: np.array(values, dtype=float)[owner] for name, values in inherited.items()}
+    flags, above = amounts.inherited(page, owners[title] if title is not None else 0)
+    flags = flags[owner]
     length, linked = logarithm(letters), links / letters
-    rows = np.arange(len(numbers))
     columns = {
         "length": length,
         "link_density": linked,
@@ -133,40 +141,40 @@ def features(page: Walk, out: Sequence[int]) -> Blocks:
         "length_before": np.append(0.0, length[:-1]),
         "link_density_before": np.append(1.0, linked[:-1]),
         "link_density_after": np.append(linked[1:], 1.0),
-        "sentence_end": np.array([text[-1] in _SENTENCE_ENDS for text in texts], dtype=float),
+        "sentence_end": [text[-1] in _SENTENCE_ENDS for text in texts],
         "link_density_2_up": density[two],
-        "link_density_3_up": density[three],
+        "link_density_3_up": density[parents[two]],
         "share_of_parent": text[up] / total,
         "score_of_parent": score[up] / amounts.best_score,
-        "score_above": flags["score_above"] / amounts.best_score,
-        "in_best": flags["in_best"],
-        "in_parent_of_best": flags["in_parent_of_best"],
-        "best_score": logarithm(np.full(len(numbers), amounts.best_score)),
+        "score_above": above[owner] / amounts.best_score,
+        "best_score": logarithm(np.full(1, amounts.best_score))[0],
         "text_alike": logarithm(alike),
         "share_alike": alike / total,
-        "content_names": flags["content_names"],
-        "doubtful_names": flags["doubtful_names"],
-        "in_list": flags["in_list"],
         "is_item": kind == _walk.ITEM,
         "is_title": kind == _walk.TITLE,
         "is_heading": kind == _walk.HEADING,
         "is_caption": kind == _walk.CAPTION,
         "is_other": kind == _walk.OTHER,
-        "in_data_table": flags["in_data_table"],
-        "before_title": rows < (title or 0),
-        "beside_title": flags["beside_title"],
+        "before_title": np.arange(len(numbers)) < (title or 0),
+        **{name: (flags & (1 << bit)) > 0 for bit, name in enumerate(_FLAGS)},
     }
-    return Blocks(numbers, np.column_stack([columns[name] for name in NAMES]).astype(float), title)
+    readings = np.empty((len(NAMES), len(numbers)))
+    for row, name in zip(readings, NAMES, strict=True):
+        row[:] = columns[name]
+    return Blocks(numbers, readings, title)
 
 
 def _measured(texts: Sequence[str], links: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Per block: effective letters, commas, and effective letters inside links."""
     lengths = np.array([len(text) for text in texts])
+    whole = "".join(texts)
+    if whole.isascii():
+        return lengths.astype(float), np.array([text.count(",") for text in texts]), np.array(links, dtype=float)
     starts = np.cumsum(lengths) - lengths
-    points = np.frombuffer("".join(texts).encode("utf-32-le", "replace"), dtype=np.uint32)
+    points = np.frombuffer(whole.encode("utf-32-le", "replace"), dtype=np.uint32)
     classes = _characters()[np.minimum(points, 0x40000)]
-    wide = np.add.reduceat((classes == _WIDE).astype(np.int32), starts)
-    commas = np.add.reduceat((classes == _COMMA).astype(np.int32), starts)
+    wide = np.add.reduceat(classes == _WIDE, starts, dtype=np.int32)
+    commas = np.add.reduceat(classes == _COMMA, starts, dtype=np.int32)
     letters = lengths + (WIDE_LETTERS - 1.0) * wide
     return letters, commas, np.array(links) / lengths * letters
 
@@ -217,31 +225,23 @@ class _Amounts:
         self.best_score = max(max(self.score), 1e-9)
         self.best = self.score.index(max(self.score))
 
-    def inherited(self, page: Walk, title: int) -> dict[str, list[float]]:
-        """What an element has from those above it; `title` is the element that holds the title, 0 for none."""
-        parents = page.parents
-        count = len(parents)
+    def inherited(self, page: Walk, title: int) -> tuple[np.ndarray, np.ndarray]:
+        """What elements have from those above them: `_FLAGS` as bits, and the best score. `title` holds the title, 0 for none."""
+        parents, marks = page.parents, page.marks
         above = list(self.score)
-        names = ("in_best", "in_parent_of_best", "content_names", "doubtful_names", "in_list", "in_data_table", "beside_title")
-        best, near, content, doubtful, lists, tables, beside = made = [[0.0] * count for _ in names]
-        best[self.best] = near[parents[self.best]] = 1.0
+        flags = [_OF_KIND.get(kind, 0) for kind in page.kinds]
+        flags[self.best] |= _BEST
+        flags[parents[self.best]] |= _NEAR
         if parents[parents[title]]:
-            beside[parents[parents[title]]] = 1.0
-        for i in range(1, count):
-            parent, mark, kind = parents[i], page.marks[i], page.kinds[i]
-            if best[parent]:
-                best[i] = 1.0
-            if near[parent]:
-                near[i] = 1.0
-            if beside[parent]:
-                beside[i] = 1.0
+            flags[parents[parents[title]]] |= _BESIDE
+        for i in range(1, len(parents)):
+            parent, mark = parents[i], marks[i]
             if above[parent] > above[i]:
                 above[i] = above[parent]
-            if mark & vocabulary.CONTENT:
-                content[i] = 1.0
+            if not mark:
+                flags[i] |= flags[parent]
+            elif mark & vocabulary.CONTENT:
+                flags[i] |= flags[parent] & ~_DOUBTFUL | _CONTENT
             else:
-                content[i] = content[parent]
-                doubtful[i] = 1.0 if mark & vocabulary.DOUBTFUL else doubtful[parent]
-            lists[i] = 1.0 if kind == _walk.LIST else lists[parent]
-            tables[i] = 1.0 if kind == _walk.DATA else tables[parent]
-        return dict(zip(("score_above", *names), (above, *made), strict=True))
+                flags[i] |= flags[parent] | (_DOUBTFUL if mark & vocabulary.DOUBTFUL else 0)
+        return np.array(flags), np.array(above)

@@ -14,7 +14,8 @@ ALIEN, BOILERPLATE, CONTENT, DOUBTFUL, BYLINE, HIDDEN = (1 << bit for bit in ran
 is seldom content; who wrote it and when; text that is not shown."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
-_LONGEST = 300
+LONGEST = 300
+"""Characters of an element's names that are read."""
 _WORDS = {
     ALIEN: re.compile(
         r"^comment(?!ary)|^kommentar|^comentario|^disqus|^dsq$|^livefyre|^respond$|^repl(?:y|ies)$|^trackback|^pingback|^guestbook"
@@ -60,8 +61,7 @@ def _word(word: str) -> int:
 
 @lru_cache(maxsize=1 << 16)
 def marks(names: str) -> int:
-    """The marks of an element with these classes and id, of which the first 300 characters count."""
-    names = names[:_LONGEST]
+    """The marks of an element with these classes and id, at most `LONGEST` characters of them."""
     if "hentry" in names:  # WordPress writes the tags and categories of a post into its classes
         return CONTENT
     found = HIDDEN if _UNSEEN.search(names) else 0

@@ -8,6 +8,7 @@ White space collapses as in a browser, but in `<pre>`, which is one block with i
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import turbohtml
@@ -25,7 +26,7 @@ _KINDS = {
     "caption": CAPTION, "figcaption": CAPTION,
 }  # fmt: skip
 _INLINE = frozenset(
-    "a abbr acronym b bdi bdo big blink cite code data del dfn em font i img ins kbd label mark nobr o:p picture q rb ruby s samp "
+    "abbr acronym b bdi bdo big blink cite code data del dfn em font i img ins kbd label mark nobr o:p picture q rb ruby s samp "
     "small source spacer span strike strong sub sup time tt u var wbr".split()
 )
 # `rt` and `rp` give the reading of the word beside them.
@@ -40,7 +41,7 @@ _LANDMARKS = {
     "dialog": vocabulary.BOILERPLATE, "article": vocabulary.CONTENT, "main": vocabulary.CONTENT,
 }  # fmt: skip
 _BREAK = "\0"  # a `<br>` while its block is open: the parser leaves no NUL in a text
-_LONGEST_TITLE = 1000
+_LONGEST_TITLE = _LONGEST_STYLE = 1000
 _INLINE_END, _LINK_END, _CODE_END = -1, -2, -3
 
 
@@ -76,10 +77,7 @@ class _Builder:
         self.numbers: dict[tuple[int, str, str | None], int] = {}
 
     def text(self, text: str) -> None:
-        if text.isspace():
-            if self.pieces or self.code:
-                self.pieces.append(text)
-            return
+        """Text that is not all white space."""
         self.pieces.append(text)
         self.broken = False
         if self.linked:
@@ -94,16 +92,17 @@ class _Builder:
         self.broken = True
 
     def enter(self, node: Any, tag: str) -> int:
-        """Opens an element; what `leave` is to be told at its end."""
-        if tag in _INLINE:
-            if tag == "a" and not self.linked:
-                self.linked = True
-                return _LINK_END
-            return _INLINE_END
+        """Opens a link or a block element; what `leave` is to be told at its end."""
+        if tag == "a":
+            if self.linked:
+                return _INLINE_END
+            self.linked = True
+            return _LINK_END
         if self.code:
             self._line_of_code()
             return _CODE_END
-        self.end()
+        if self.pieces:
+            self.end()
         above, self.current = self.current, self._element(node, tag)
         if self.page.kinds[self.current] == CODE:
             self.code = self.current
@@ -115,7 +114,8 @@ class _Builder:
         elif end == _CODE_END:
             self._line_of_code()
         elif end >= 0:
-            self.end()
+            if self.pieces:
+                self.end()
             self.current, self.code = end, 0
 
     def _line_of_code(self) -> None:
@@ -129,7 +129,7 @@ class _Builder:
         if attributes and tag not in _ROOTS:
             names, name = node.attr("class"), node.attr("id")
             if names or name:
-                mark |= vocabulary.marks(f"{names} {name}" if names and name else names or name)
+                mark |= vocabulary.marks((f"{names} {name}" if names and name else names or name)[: vocabulary.LONGEST])
             if "role" in attributes or "itemprop" in attributes:
                 mark |= vocabulary.roles(attributes)
         number = len(page.parents)
@@ -141,16 +141,15 @@ class _Builder:
 
     def end(self) -> None:
         """Ends the open block; nothing where it holds no text."""
-        if self.pieces:
-            text = "".join(self.pieces)
-            self.pieces.clear()
-            text = _code(text) if self.code else " ".join(text.split())
-            if _BREAK in text:
-                text = "\n".join(line for line in (line.strip() for line in text.split(_BREAK)) if line)
-            if text:
-                self.page.texts.append(text)
-                self.page.link_characters.append(min(self.links, len(text)))
-                self.page.owners.append(self.current)
+        text = "".join(self.pieces)
+        self.pieces.clear()
+        text = _code(text) if self.code else " ".join(text.split())
+        if _BREAK in text:
+            text = "\n".join(line for line in (line.strip() for line in text.split(_BREAK)) if line)
+        if text:
+            self.page.texts.append(text)
+            self.page.link_characters.append(min(self.links, len(text)))
+            self.page.owners.append(self.current)
         self.links, self.broken = 0, False
 
 
@@ -159,11 +158,14 @@ def _code(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.replace(_BREAK, "\n").splitlines()).strip("\n")
 
 
+@lru_cache(maxsize=1 << 14)
+def _hides(style: str) -> bool:
+    return bool(_HIDDEN.search(style))
+
+
 def _is_hidden(node: Any, attributes: Any, tag: str) -> bool:
-    if tag in _ROOTS:  # shown by a script once it has loaded
-        return False
-    style = node.attr("style") if "style" in attributes else None
-    return bool(style and _HIDDEN.search(style)) or "hidden" in attributes
+    """Whether an element with `style` or `hidden` is not shown; the roots may be shown by a script once it has loaded."""
+    return tag not in _ROOTS and ("hidden" in attributes or _hides((node.attr("style") or "")[:_LONGEST_STYLE]))
 
 
 def _title(document: Any) -> str:
@@ -175,6 +177,7 @@ def walk(html: str) -> Walk:
     """The blocks of a page outside scripts, forms, media and what is hidden. Linear in the DOM."""
     document = turbohtml.parse(html)
     builder = _Builder(_title(document))
+    pieces = builder.pieces
     text_type, element_type = turbohtml.Text, turbohtml.Element
     stack: list[Iterator[Any]] = [iter(document.children)]
     ends: list[int] = [0]
@@ -182,7 +185,11 @@ def walk(html: str) -> Walk:
         for node in stack[-1]:
             kind = type(node)
             if kind is text_type:
-                builder.text(node.data)
+                text = node.data
+                if not text.isspace():
+                    builder.text(text)
+                elif pieces or builder.code:
+                    pieces.append(text)
                 continue
             if kind is not element_type or (tag := node.tag) in _SKIPPED:
                 continue
@@ -190,12 +197,13 @@ def walk(html: str) -> Walk:
                 builder.line_break()
                 continue
             attributes = node.attrs
-            if attributes and _is_hidden(node, attributes, tag):
+            if attributes and ("style" in attributes or "hidden" in attributes) and _is_hidden(node, attributes, tag):
                 continue
-            ends.append(builder.enter(node, tag))
+            ends.append(_INLINE_END if tag in _INLINE else builder.enter(node, tag))
             stack.append(iter(node.children))
             break
         else:
             stack.pop()
-            builder.leave(ends.pop())
+            if (end := ends.pop()) != _INLINE_END:
+                builder.leave(end)
     return builder.page

@@ -68,11 +68,11 @@ def load(options: Extract) -> Callable[[str], str]:
 
 
 def log_odds(readings: np.ndarray, model: BlockModel) -> np.ndarray:
-    """How much each block (rows of `readings`) is content, 0 at the threshold. Summed in one order on every machine."""
-    total = np.full(len(readings), model.intercept)
-    for i, name in enumerate(features.NAMES):
-        total += model.weights[name] * readings[:, i]
-    return total - model.threshold
+    """How much each block (columns of `readings`) is content, 0 at the threshold. Summed in one order on every machine."""
+    total = np.full(readings.shape[1], model.intercept - model.threshold)
+    for row, name in zip(readings, features.NAMES, strict=True):
+        total += model.weights[name] * row
+    return total
 
 
 def blocks(html: str) -> tuple[Walk, Blocks]:
@@ -102,19 +102,21 @@ def _read(html: str, model: BlockModel) -> tuple[Walk, list[int]]:
     return page, kept(page, found, log_odds(found.readings, model))
 
 
-def _together(page: Walk, found: Blocks, odds: np.ndarray) -> np.ndarray:
+def _together(page: Walk, found: Blocks, odds: np.ndarray) -> list[float]:
     """`odds` with the items of a list, and the rows of a table, at their mean by length: they are kept together or not at all."""
     lists: dict[int, list[int]] = {}
     for row, number in enumerate(found.numbers):
         owner = page.owners[number]
         if page.kinds[owner] in (_walk.ITEM, _walk.ROW):
             lists.setdefault(page.parents[owner], []).append(row)
-    odds = odds.copy()
+    mean = odds.tolist()
     for rows in lists.values():
         if len(rows) > 1:
             lengths = [len(page.texts[found.numbers[row]]) for row in rows]
-            odds[rows] = sum(odds[row] * length for row, length in zip(rows, lengths, strict=True)) / sum(lengths)
-    return odds
+            value = sum(mean[row] * length for row, length in zip(rows, lengths, strict=True)) / sum(lengths)
+            for row in rows:
+                mean[row] = value
+    return mean
 
 
 def kept(page: Walk, found: Blocks, odds: np.ndarray) -> list[int]:
@@ -123,18 +125,19 @@ def kept(page: Walk, found: Blocks, odds: np.ndarray) -> list[int]:
     Those at the threshold or above; where that is little text, those near the best. With them go the headings whose next
     block is one, and the block that repeats the page's title.
     """
-    odds = _together(page, found, odds)
-    if not found.numbers or odds.max() < _HOPELESS:
+    values = _together(page, found, odds)
+    if not values or max(values) < _HOPELESS:
         return []
-    chosen = odds >= 0
-    if sum(len(page.texts[i]) for i, yes in zip(found.numbers, chosen, strict=True) if yes) < _FEW:
-        chosen = odds >= min(0.0, float(odds.max()) - _NEARLY)
+    least = 0.0
+    if sum(len(page.texts[i]) for i, value in zip(found.numbers, values, strict=True) if value >= 0) < _FEW:
+        least = min(0.0, max(values) - _NEARLY)
+    chosen = [value >= least for value in values]
     follows = False
-    for row in range(len(found.numbers) - 1, -1, -1):
+    for row in range(len(chosen) - 1, -1, -1):
         if page.kinds[page.owners[found.numbers[row]]] in _walk.HEADINGS:
             chosen[row] |= follows
         else:
-            follows = bool(chosen[row])
+            follows = chosen[row]
     if found.title is not None:
         chosen[found.title] = True
     return [number for number, yes in zip(found.numbers, chosen, strict=True) if yes]

@@ -202,7 +202,7 @@ def test_the_logarithm_is_exact_at_powers_of_two_and_grows() -> None:
 def test_readings_are_numbers_whatever_the_page() -> None:
     for html in ("x", "<p>,", "<h1>The mill is sold</h1>", page("<table><tr><td>a<td>b<tr><td>c<td>d</table>"), "<a>" * 20 + "x"):
         read, found = blocks.blocks(html)
-        assert found.readings.shape == (len(found.numbers), len(_features.NAMES)) and np.isfinite(found.readings).all()
+        assert found.readings.shape == (len(_features.NAMES), len(found.numbers)) and np.isfinite(found.readings).all()
         assert len(read.texts) == len(read.owners) == len(read.link_characters)
 
 
