@@ -35,7 +35,7 @@ class Job:
     beam_args: tuple[str, ...] = ()
     dry_run: bool = False
     quiet: bool = False
-    config: str | None = None
+    config: tuple[str, ...] = ()
     overrides: tuple[tuple[str, str], ...] = field(default=())
 
 
@@ -51,7 +51,13 @@ def parser() -> argparse.ArgumentParser:
         for name, text in VERBS.items()
     }
     for name in ("freeze", "curate", "mix"):
-        made[name].add_argument("--config", metavar="FILE.yaml", help="settings by section; dotted options go over them")
+        made[name].add_argument(
+            "--config",
+            action="append",
+            default=[],
+            metavar="FILE.yaml",
+            help="settings by section; may repeat, later files go over earlier ones, dotted options over all",
+        )
         made[name].add_argument(
             "--dry-run", action="store_true", help="print the resolved settings, the input files and what would be written"
         )
@@ -158,7 +164,7 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, Job]:
         beam_args=tuple(beam),
         dry_run=getattr(arguments, "dry_run", False),
         quiet=arguments.quiet,
-        config=getattr(arguments, "config", None),
+        config=tuple(getattr(arguments, "config", ())),
         overrides=tuple(overrides),
     )
     return arguments, job

@@ -57,16 +57,17 @@ def _parse_yaml(url: str) -> dict[str, Any]:
     return data
 
 
-def resolve(verb: str, config: str | None, overrides: Sequence[tuple[str, str]]) -> dict[str, msgspec.Struct]:
-    """The sections of a verb from its YAML file and the dotted overrides, in that order. Raises `UsageError`."""
+def resolve(verb: str, configs: Sequence[str], overrides: Sequence[tuple[str, str]]) -> dict[str, msgspec.Struct]:
+    """The sections of a verb from its YAML files and the dotted overrides, in that order. Raises `UsageError`."""
     kinds = sections(verb)
     given: dict[str, dict[str, Any]] = {name: {} for name in kinds}
-    for name, values in (_parse_yaml(config) if config else {}).items():
-        if name not in kinds:
-            raise UsageError(
-                f"{config} has a section {name!r}, which {verb} does not know. Its sections are: {', '.join(kinds) or 'none'}."
-            )
-        given[name] |= values
+    for config in configs:
+        for name, values in _parse_yaml(config).items():
+            if name not in kinds:
+                raise UsageError(
+                    f"{config} has a section {name!r}, which {verb} does not know. Its sections are: {', '.join(kinds) or 'none'}."
+                )
+            given[name] |= values
     result: dict[str, msgspec.Struct] = {}
     dotted: dict[str, dict[str, str]] = {name: {} for name in kinds}
     for path, value in overrides:

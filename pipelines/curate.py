@@ -1,6 +1,7 @@
 """`curate`: extract a crawl, match it against snapshots and itself, and tag every document's likely origin."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines import config, ingest, matching, resolving
@@ -46,14 +47,17 @@ def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -
 def parameters(settings: dict[str, Any]) -> dict[str, Any]:
     """All that shapes a run's or snapshot's rows beside the configuration: versions of extractor, match and rules."""
     from pipelines import toolbox
-    from provenance import evidence, extract, minhash
+    from provenance import evidence, extract, language, minhash
+    from provenance.identity import sha256_hex
 
     try:
         extracted = extract.digest(settings["extract"])
+        extract.extractor(settings["extract"])  # a library that does not load is told before any work
     except ValueError as error:
         raise UsageError(str(error)) from error
     return {
         "extract": extracted,
+        "language_model": sha256_hex(Path(language.model_path()).read_bytes()),
         "minhash": minhash.parameters(settings["minhash"]),
         "rules": evidence.rules(toolbox.calibration(), settings["verdict"]),
         "schema_version": schema.SCHEMA_VERSION,

@@ -33,6 +33,8 @@ STRENGTH = 0.03
 """Inverse strength of the ridge penalty on standardised weights."""
 PHRASE_WEIGHT = 0.2
 """Weight of a block that is labelled by a phrase; one of a page with gold text weighs its share of that text."""
+SHORTEST_WEIGHT = 0.002
+"""Added to the weight of each block, so that short ones count, up to a tenth for all of a page."""
 LARGEST = 400_000_000
 """Product of the tokens of page and gold text above which the two are not aligned."""
 
@@ -49,20 +51,23 @@ class Prepared:
     weights: np.ndarray
 
 
-def aligned(texts: Sequence[str], text: str) -> tuple[np.ndarray, np.ndarray]:
-    """Per block the share of its tokens that a longest common alignment finds in `text`, and its weight."""
+def aligned(texts: Sequence[str], text: str) -> tuple[np.ndarray, np.ndarray] | None:
+    """Per block the share of its tokens that a longest common alignment finds in `text`, and its weight; None where page and
+    text are too large to be aligned."""
     blocks = [gold.tokens(block) for block in texts]
     page, main = [token for block in blocks for token in block], gold.tokens(text)
+    if not page or len(page) * len(main) > LARGEST:
+        return None
     hits = np.zeros(len(page) + 1)
-    if len(page) * len(main) < LARGEST:
-        matcher = difflib.SequenceMatcher(None, page, main, autojunk=len(page) > 6000)
-        for match in matcher.get_matching_blocks():
-            hits[match.a : match.a + match.size] = 1
+    matcher = difflib.SequenceMatcher(None, page, main, autojunk=len(page) > 6000)
+    for match in matcher.get_matching_blocks():
+        hits[match.a : match.a + match.size] = 1
     sums = np.concatenate([[0], np.cumsum(hits[:-1])])
     sizes = np.array([len(block) for block in blocks])
     ends = np.cumsum(sizes)
     labels = (sums[ends] - sums[ends - sizes]) / np.maximum(sizes, 1)
-    return labels, np.minimum(sizes / max(1, len(main), 0.3 * sizes.sum()), 1) + 0.002
+    share = np.minimum(sizes / max(1, len(main), 0.3 * sizes.sum()), 1)
+    return labels, share + min(SHORTEST_WEIGHT, 0.1 / len(sizes))
 
 
 def prepared(one: Page | Phrases) -> Prepared:
@@ -70,8 +75,10 @@ def prepared(one: Page | Phrases) -> Prepared:
     page, found = extractor.blocks(one.html)
     texts = [page.texts[i] for i in found.numbers]
     if isinstance(one, Page):
-        labels, weights = aligned(texts, one.gold) if texts else (np.zeros(0), np.zeros(0))
-        return Prepared(one.source, page, found, np.arange(len(texts)), labels, weights)
+        found_labels = aligned(texts, one.gold)
+        if found_labels is None:
+            return Prepared(one.source, page, found, np.zeros(0, dtype=int), np.zeros(0), np.zeros(0))
+        return Prepared(one.source, page, found, np.arange(len(texts)), *found_labels)
     known: dict[int, float] = {}
     for row, text in enumerate(map(gold.spaced, texts)):
         if any(gold.spaced(phrase) in text for phrase in one.unwanted):
@@ -182,7 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
         pages, phrases = gold.load_pages(options.gold), gold.load_phrases(options.phrases)
         made, held = [prepared(page) for page in pages], [prepared(page) for page in phrases]
         everything: list[Page | Phrases] = [*pages, *phrases]
-        permits = [permitted(one, options) for one in everything]
+        permits = [bool(len(one.rows)) and permitted(row, options) for one, row in zip((*made, *held), everything, strict=True)]
         learnt = [one for one, yes in zip((*made, *held), permits, strict=True) if yes]
         model = fit(learnt)
         figures = measured(pages, phrases, made, held, learnt, model)

@@ -34,6 +34,7 @@ import codecs
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from importlib.metadata import version
 from itertools import chain, islice
 from typing import NamedTuple
 
@@ -43,7 +44,7 @@ from provenance.charsets import codec, read
 
 __all__ = ["STEPS", "VERSION", "Bytes", "Decision", "clean", "codec", "decide", "decode", "looks_like_text", "nul_pattern"]
 
-VERSION = "2"
+VERSION = f"2+resiliparse-{version('resiliparse')}"
 """Of the cascade and of `charsets`: another version may read other text from the same bytes."""
 PRESCAN = 4096
 """Bytes that are searched for a declaration. The standard says 1,024; pages put scripts before it."""

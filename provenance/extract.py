@@ -16,7 +16,10 @@ Here too: the reading of feeds and of plain text, which need no extractor.
 
 import importlib
 import re
-from collections.abc import Callable
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import isfinite
 from typing import Annotated, Any
 
@@ -28,7 +31,7 @@ from provenance.tag_soup import hostile, strip_tags, unescape
 
 __all__ = ["BlockModel", "Extract", "digest", "extractor", "feed", "guarded", "names", "plain_text"]
 
-FEED_VERSION = "1"
+FEED_VERSION = "2"
 PLAIN_TEXT_VERSION = "1"
 
 
@@ -62,6 +65,13 @@ class Extract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     max_attributes: Annotated[
         int, msgspec.Meta(description="a tag with more attributes than this sends its page through the plain tag stripper", ge=1)
     ] = 4096
+    max_elements: Annotated[
+        int,
+        msgspec.Meta(
+            description="a page with more elements than this, a start and an end tag each, goes through the plain tag stripper",
+            ge=1,
+        ),
+    ] = 1 << 18
     max_bytes: Annotated[
         int, msgspec.Meta(description="a payload, decoded, or a text of more bytes than this is a reject", ge=1)
     ] = 1 << 24
@@ -81,8 +91,14 @@ def _module(options: Extract) -> Any:
         raise ValueError(
             f"extract.model has the weights of the extractor blocks, and extract.extractor is {name!r}; leave one of them out"
         )
-    try:
+    with _needs_library(name):
         return importlib.import_module(f"provenance.extractors.{name}")
+
+
+@contextmanager
+def _needs_library(name: str) -> Iterator[None]:
+    try:
+        yield
     except ImportError as error:
         raise ValueError(
             f'the extractor {name!r} needs a library that is not installed ({error}); pip install "lowbackground[{name}]"'
@@ -95,7 +111,8 @@ def extractor(options: Extract) -> Callable[[str], str]:
     Raises `ValueError` for an unknown name, a missing library or a model that does not fit.
     """
     load: Callable[[Extract], Callable[[str], str]] = _module(options).load
-    return load(options)
+    with _needs_library(options.extractor):
+        return load(options)
 
 
 def digest(options: Extract) -> dict[str, Any]:
@@ -113,6 +130,7 @@ def digest(options: Extract) -> dict[str, Any]:
         "language_version": language.VERSION,
         "plain_text_version": PLAIN_TEXT_VERSION,
         "strip_tags_version": tag_soup.VERSION,
+        "unicode": unicodedata.unidata_version,
         "options": msgspec.to_builtins(options),
     }
 
@@ -123,7 +141,7 @@ def guarded(read: Callable[[str], str], options: Extract) -> Callable[[str], str
     def guard(html: str) -> str:
         if not html or html.isspace():
             return ""
-        if hostile(html, options.max_depth, options.max_attributes):
+        if html.count("<") > 2 * options.max_elements or hostile(html, options.max_depth, options.max_attributes):
             return strip_tags(html)
         try:
             return read(html)
@@ -143,9 +161,9 @@ def plain_text(text: str) -> str:
 
 
 _FEED = re.compile(r"<(?:rss|feed|rdf:RDF|channel)\b", re.IGNORECASE)
-_FIELD = re.compile(
-    r"<((?:[a-z]+:)?(?:title|description|summary|content|encoded|subtitle|tagline|abstract))(?:\s[^>]*)?(?<!/)>", re.IGNORECASE
-)
+_NAMES = r"(?:[a-z]+:)?(?:title|description|summary|content|encoded|subtitle|tagline|abstract)"
+_FIELD = re.compile(rf"<({_NAMES})(?:\s[^<>]*+)?(?<!/)>", re.IGNORECASE)
+_FIELD_END = re.compile(rf"</({_NAMES})\s*+>", re.IGNORECASE)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)(?:\]\]>|\Z)", re.DOTALL)
 
 
@@ -155,17 +173,17 @@ def feed(xml: str) -> str:
     head = xml[:8192]
     if not _FEED.search(head):
         return strip_tags(_uncdata(xml))
-    lower = xml.lower() if len(xml.lower()) == len(xml) else xml
+    ends: dict[str, list[int]] = {}
+    for end in _FIELD_END.finditer(xml):
+        ends.setdefault(end[1].lower(), []).append(end.start())
     pieces: list[str] = []
-    position, unclosed = 0, set()
+    position = 0
     while (found := _FIELD.search(xml, position)) is not None:
-        name, position = found[1].lower(), found.end()
-        stop = -1 if name in unclosed else lower.find(f"</{name}>", position)
-        if stop < 0:
-            unclosed.add(name)
-            continue
-        pieces.append(strip_tags(_unescaped(xml[position:stop])))
-        position = stop
+        places, position = ends.get(found[1].lower(), []), found.end()
+        next_end = bisect_left(places, position)
+        if next_end < len(places):
+            pieces.append(strip_tags(_unescaped(xml[position : places[next_end]])))
+            position = places[next_end]
     return "\n".join(piece for piece in pieces if piece)
 
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-VERSION = "1"
+VERSION = "2"
 
 # One tag as the tokenizer of the HTML standard cuts it, a comment, or another `<!` or `<?` construct. Possessive
 # throughout: no backtracking, so one pass over the page is linear whatever it holds.
@@ -36,10 +36,13 @@ _SPECIAL = _SCOPE | frozenset(
     "address article aside blockquote center details dir div dl fieldset figcaption figure footer form frameset h1 h2 h3 h4 h5 h6 "
     "header hgroup listing main menu nav noscript ol pre search section summary ul plaintext".split()
 )
+_BLOCKS = _SPECIAL | {"p", "li", "dd", "dt"}
 _DROPPED = frozenset("script style title iframe noembed".split())
 _GAP = 1 << 15
 _FEW = 16
 _TRUSTED = 3000
+_REOPENED = 1 << 20
+"""Formatting elements that all blocks of a page together may reopen; each is an element of the tree, of about 250 bytes."""
 
 
 def _letters(name: str) -> int:
@@ -51,6 +54,9 @@ def _letters(name: str) -> int:
 _FOLD = np.array([byte & 31 if chr(byte).isalnum() and byte < 128 else 0 for byte in range(256)], dtype=np.int32)
 # Whether tags of these three letters make depth. `option` does: a select of thousands is hostile. `head` is as `header`.
 _DEPTH = np.ones(1 << 15, dtype=bool)
+_FORMATS = sorted(_letters(name) for name in _FORMATTING)
+_FORMATS_TABLE = np.zeros(1 << 15, dtype=bool)
+_FORMATS_TABLE[_FORMATS] = True
 _DEPTH[[0, *sorted(_letters(name) for name in (_VOID | _IMPLIED) - {"option", "optgroup", "head", "frame"})]] = False
 
 
@@ -96,7 +102,7 @@ def hostile(html: str, max_depth: int = 512, max_attributes: int = 4096) -> str 
     if _harmless(html, max_depth, max_attributes):
         return None
     stack = _Stack()
-    attributes = choices = 0
+    attributes = choices = reopened = 0
     for tag in _tags(html):
         if len(tag.attributes) > max_attributes or tag.name in ("html", "body"):
             count = sum(1 for _ in _ONE_ATTRIBUTE.finditer(tag.attributes))
@@ -105,8 +111,12 @@ def hostile(html: str, max_depth: int = 512, max_attributes: int = 4096) -> str 
         choices += tag.name == "option" and not tag.end
         if tag.name and tag.name not in _VOID and tag.name not in _IMPLIED:
             stack.add(tag)
+        if tag.name in _BLOCKS:
+            reopened += stack.reopened
         if stack.depth() > max_depth:
             return f"{stack.depth()} nested elements"
+        if reopened > _REOPENED:
+            return f"{reopened} formatting elements reopened"
         if attributes > max_attributes:
             return f"{attributes} attributes of one element"
         if choices > 8 * max_depth:
@@ -140,6 +150,8 @@ def _harmless(html: str, max_depth: int, max_attributes: int) -> bool:
     name = first | second << 5 | (third * (second > 0)) << 10
     if np.count_nonzero((name == _letters("html")) | (name == _letters("body"))) > _FEW:
         return False
+    if _may_reopen(name, end):
+        return False
     counted = _DEPTH[name]
     name, end = name[counted], end[counted]
     starts = name[~end]
@@ -152,6 +164,18 @@ def _harmless(html: str, max_depth: int, max_attributes: int) -> bool:
         height = np.cumsum(1 - 2 * end[name == one].astype(np.int32))
         surplus += int((height - np.minimum(np.minimum.accumulate(height), 0)).max())
     return surplus <= max_depth
+
+
+def _may_reopen(name: np.ndarray, end: np.ndarray) -> bool:
+    """Whether blocks may reopen more than `_REOPENED` formatting elements: each tag at most the largest surplus of their start tags."""
+    if int(np.count_nonzero(_FORMATS_TABLE[name] & ~end)) * len(name) <= _REOPENED:
+        return False
+    surplus = 0
+    for one in _FORMATS:
+        height = np.cumsum(1 - 2 * end[name == one].astype(np.int32))
+        if len(height):
+            surplus += int((height - np.minimum(np.minimum.accumulate(height), 0)).max())
+    return surplus * len(name) > _REOPENED
 
 
 def _long_tag(page: bytes, at: np.ndarray) -> bool:

@@ -132,6 +132,8 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
             raise ValueError("its bytes are not canonical JSON")
         if not isinstance(manifest, dict):
             raise ValueError("it is no object")
+        if not isinstance(manifest.get("kind"), str):
+            raise ValueError("it does not say what it describes")
         if manifest.get("kind") in SHAPES:
             msgspec.convert(manifest, SHAPES[manifest["kind"]])
             _check_paths([entry["path"] for entry in manifest["files"]])

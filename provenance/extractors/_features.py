@@ -71,7 +71,8 @@ def unseen(page: Walk) -> list[int]:
 def dropped(page: Walk) -> list[int]:
     """1 for each element that is content nowhere, and for all below it.
 
-    What is never shown. Comments and cookie notices, unless they are nine tenths of the page's text outside links. Other
+    What is never shown. Comments and cookie notices, unless they are nine tenths of the page's text outside links, or two fifths
+    with the title or the greater part of what is named content in them: names of a wrapper may tell of its state. Other
     boilerplate where it holds less than two fifths of what is left, and by-lines below 200 characters.
     """
     out, parents, marks = unseen(page), page.parents, page.marks
@@ -82,11 +83,11 @@ def dropped(page: Walk) -> list[int]:
         text[owner] += len(block) - links
     for i in range(len(parents) - 1, 0, -1):
         text[parents[i]] += text[i]
-    lost = 0
+    lost, held = 0, _holding(page, text)
     for i, mark in enumerate(marks):
         if out[parents[i]]:
             out[i] = 1
-        elif mark & vocabulary.ALIEN and text[i] <= 0.9 * text[0]:
+        elif mark & vocabulary.ALIEN and text[i] <= (0.4 if held[i] else 0.9) * text[0]:
             out[i] = 1
             lost += text[i]
     rest = text[0] - lost
@@ -96,6 +97,17 @@ def dropped(page: Walk) -> list[int]:
         if out[parents[i]] or (mark and _is_small(mark, text[i], rest)):
             out[i] = 1
     return out
+
+
+def _holding(page: Walk, text: Sequence[int]) -> list[int]:
+    """1 for each element that holds a first heading or much text that is named content."""
+    held = [0] * len(page.parents)
+    for i in range(len(held) - 1, 0, -1):
+        named = page.marks[i] & (vocabulary.CONTENT | vocabulary.ALIEN) == vocabulary.CONTENT
+        if (page.kinds[i] == _walk.TITLE and text[i]) or (named and text[i] > 0.4 * text[0]):
+            held[i] = 1
+        held[page.parents[i]] |= held[i]
+    return held
 
 
 def _is_small(mark: int, text: int, rest: int) -> bool:

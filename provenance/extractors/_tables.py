@@ -12,7 +12,7 @@ def join_rows(page: Walk) -> None:
     """Joins the cells of each row of data, and makes the tables that hold data of the kind `DATA`.
 
     A row is of data if it has two cells or more, none with more than one block or `LONGEST_CELL` characters, and two of them
-    with text. A table is of data if it has `FEWEST_ROWS` such rows and no row that lays out. Empty cells keep their tab.
+    with text. A table is of data if it has `FEWEST_ROWS` such rows and no row that lays out. Empty cells keep their tab, but for those at the end.
     """
     if _walk.TABLE not in page.kinds:
         return
@@ -81,6 +81,6 @@ def _replace(page: Walk, rows: dict[int, list[list[int]]]) -> None:
             continue
         row = first[i]
         cells = rows[row]
-        page.texts.append("\t".join(" ".join(texts[cell[0]].split("\n")) if cell else "" for cell in cells).strip("\t"))
+        page.texts.append("\t".join(" ".join(texts[cell[0]].split("\n")) if cell else "" for cell in cells).rstrip("\t"))
         page.link_characters.append(sum(links[cell[0]] for cell in cells if cell))
         page.owners.append(row)

@@ -18,15 +18,15 @@ LONGEST = 300
 """Characters of an element's names that are read."""
 _WORDS = {
     ALIEN: re.compile(
-        r"^comment(?!ary)|^kommentar|^comentario|^disqus|^dsq$|^livefyre|^respond$|^repl(?:y|ies)$|^trackback|^pingback|^guestbook"
+        r"^comment(?!ary|ator)|^kommentar|^comentario|^disqus|^dsq$|^livefyre|^respond$|^repl(?:y|ies)$|^trackback|^pingback|^guestbook"
         r"|^cookie|^gdpr|^consent|^onetrust|^cybot|^usercentrics|^didomi|^truste$"
     ),
     BOILERPLATE: re.compile(
-        r"^foot(?:er)?|footer$|^nav$|^nav(?:bar|igation)|nav$|^menu|menu$|^submenu|breadcrumb|^crumbs?$|^pager|paginat|^toc$|^prev$|^next$"
-        r"|^previous$|^jump|^skip|^toolbar|^toolbox|^buttons?$|^btn|^dropdown|^search|^login|^signup|^signin|^register|^captcha"
+        r"^footer|^foot$|footer$|^nav$|^nav(?:bar|igation)|nav$|^menu|menu$|^submenu|breadcrumb|^crumbs?$|^pager|paginat|^toc$|^prev$|^next$"
+        r"|^previous$|^jump|^skip$|^toolbar|^toolbox|^buttons?$|^btn|^dropdown|^search|^login|^signup|^signin|^register$|^captcha"
         r"|^blogroll|^related|^recommend|^popular|^trending|^recent|^archives$|^most$|^also$|^teasers?$|^tagcloud|^widgettitle|^sidebar"
-        r"|^subscri|^newsletter|^rss|^feeds?$|^shar(?:e|es|ing)$|^sharedaddy|^addthis|^social|^follow$|^facebook|^digg|^pinterest|^bookmark"
-        r"|^copyright|^disclaimer|^powered|^masthead|^logo|^banner|^promos?$|^sponsor|^advert|^ads?$|^adsense|^outbrain|^taboola"
+        r"|^subscri|^newsletter|^rss|^feeds?$|^shar(?:e|es|ing)$|^sharedaddy|^addthis|^socials?$|^follow$|^facebook|^digg|^pinterest|^bookmark"
+        r"|^copyright|^disclaimer|^powered|^masthead|^logo|^banners?$|^promos?$|^sponsor|^advert|^ads?$|^adsense|^outbrain|^taboola"
         r"|^popup|^modal$|^overlay|^avatar|^vcard$|^printonly|^noprint"
     ),
     CONTENT: re.compile(
@@ -40,9 +40,19 @@ _WORDS = {
         r"^byline|^author|^dateline|^timestamp|^datetime|^meta$|^metadata$|^postmeta|^postdate|^pubdate|^published$|^posted"
     ),
 }
-_UNSEEN = re.compile(
-    r"(?:^|\s)(?:sr-only|visually-?hidden|screen-reader(?:-text)?|element-invisible|d-none|u-hidden(?:Visually)?)(?:\s|$)"
+# What `has-sidebar`, `comments-open` or `js-share` say is of the page's state or of a script, not of the element's content.
+_STATE = re.compile(
+    r"(?:^|(?<=\s))(?:(?:has|no|with|without|is|not|js|hide|show|l)[-_]{1,2}[\w-]+"
+    r"|[\w-]*[-_](?:open|opened|closed|enabled|disabled|visible|accepted|fixed|only)(?=\s|$))"
 )
+_UNSEEN = re.compile(
+    r"(?:^|\s)(?:(?:[a-z0-9]+-)?(?:sr-only|visually-?hidden|screen-?reader(?:-text|-only)?|show-for-sr)|element-invisible|u-hidden(?:Visually)?"
+    # Line numbers, and the links that pages put behind headings.
+    r"|linenos?|blob-num|mw-editsection|headerlink|header-?anchor|anchorjs-link|hash-link)(?:\s|$)"
+)
+# Frameworks hide an element by the first and show it from a width on by the second: `d-none d-md-block`, `hidden md:flex`.
+_NARROW = re.compile(r"(?:^|\s)(?:d-none|(?:is-)?hidden)(?:\s|$)")
+_WIDER = re.compile(r"\bd-(?:sm|md|lg|xl|xxl)-(?!none)|\b(?:sm|md|lg|xl|2xl):")
 _ROLES = {
     "navigation": BOILERPLATE, "contentinfo": BOILERPLATE, "complementary": BOILERPLATE, "search": BOILERPLATE, "banner": BOILERPLATE,
     "dialog": BOILERPLATE, "alertdialog": BOILERPLATE, "main": CONTENT, "article": CONTENT, "comment": ALIEN,
@@ -59,13 +69,19 @@ def _word(word: str) -> int:
     return sum(mark for mark, words in _WORDS.items() if words.search(low))
 
 
+@lru_cache(maxsize=1 << 14)
+def is_unseen(names: str) -> bool:
+    """Whether these classes, at most `LONGEST` characters of them, say that an element is not shown."""
+    return bool(_UNSEEN.search(names)) or bool(_NARROW.search(names) and not _WIDER.search(names))
+
+
 @lru_cache(maxsize=1 << 16)
 def marks(names: str) -> int:
     """The marks of an element with these classes and id, at most `LONGEST` characters of them."""
     if "hentry" in names:  # WordPress writes the tags and categories of a post into its classes
         return CONTENT
-    found = HIDDEN if _UNSEEN.search(names) else 0
-    for word in _WORD.findall(names):
+    found = HIDDEN if is_unseen(names) else 0
+    for word in _WORD.findall(_STATE.sub(" ", names)):
         found |= _word(word)
     return found
 

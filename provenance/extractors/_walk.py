@@ -35,10 +35,10 @@ _SKIPPED = frozenset(
     "script select style svg template textarea title video".split()
 )
 _ROOTS = frozenset(("html", "body"))
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
+_HIDDEN = re.compile(r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
 _LANDMARKS = {
     "nav": vocabulary.BOILERPLATE, "footer": vocabulary.BOILERPLATE, "aside": vocabulary.BOILERPLATE,
-    "dialog": vocabulary.BOILERPLATE, "article": vocabulary.CONTENT, "main": vocabulary.CONTENT,
+    "article": vocabulary.CONTENT, "main": vocabulary.CONTENT,
 }  # fmt: skip
 _BREAK = "\0"  # a `<br>` while its block is open: the parser leaves no NUL in a text
 _LONGEST_TITLE = _LONGEST_STYLE = 1000
@@ -67,7 +67,7 @@ class Walk:
 class _Builder:
     """A `Walk` in the making: the open block, the open element, and whether the walk is in a link or in code."""
 
-    __slots__ = ("broken", "code", "current", "linked", "links", "numbers", "page", "pieces")
+    __slots__ = ("broken", "code", "current", "linked", "links", "numbers", "page", "pieces", "sections")
 
     def __init__(self, title: str) -> None:
         self.page = Walk(title)
@@ -75,6 +75,7 @@ class _Builder:
         self.current = self.links = self.code = 0
         self.linked = self.broken = False
         self.numbers: dict[tuple[int, str, str | None], int] = {}
+        self.sections: set[int] = set()
 
     def text(self, text: str) -> None:
         """Text that is not all white space."""
@@ -127,17 +128,27 @@ class _Builder:
         page, mark, names = self.page, _LANDMARKS.get(tag, 0), None
         attributes = node.attrs
         if attributes and tag not in _ROOTS:
-            names, name = node.attr("class"), node.attr("id")
-            if names or name:
-                mark |= vocabulary.marks((f"{names} {name}" if names and name else names or name)[: vocabulary.LONGEST])
+            names = node.attr("class")
+            name = node.attr("id") if self._is_named(tag, names) else None
+            if both := f"{names} {name}" if names and name else names or name:
+                mark |= vocabulary.marks(both[: vocabulary.LONGEST])
             if "role" in attributes or "itemprop" in attributes:
                 mark |= vocabulary.roles(attributes)
+        if tag == "dialog" and "open" not in attributes:
+            mark |= vocabulary.HIDDEN
         number = len(page.parents)
         page.parents.append(self.current)
         page.kinds.append(_KINDS.get(tag, OTHER))
         page.marks.append(mark)
         page.paths.append(self.numbers.setdefault((page.paths[self.current], tag, names), number))
         return number
+
+    def _is_named(self, tag: str, names: str | None) -> bool:
+        """Whether an element's id says what it is for. Headings, and sections inside sections, have slugs of their titles."""
+        if tag == "section" or names == "section":
+            self.sections.add(len(self.page.parents))
+            return self.current not in self.sections
+        return _KINDS.get(tag) not in HEADINGS
 
     def end(self) -> None:
         """Ends the open block; nothing where it holds no text."""
@@ -169,7 +180,9 @@ def _is_hidden(node: Any, attributes: Any, tag: str) -> bool:
 
 
 def _title(document: Any) -> str:
-    node = document.find("title")
+    """The text of the head's `<title>`; one further down may be an image's."""
+    head = document.find("head")
+    node = head.find("title") if head is not None else None
     return " ".join(node.text[:_LONGEST_TITLE].split()) if node is not None else ""
 
 
@@ -196,10 +209,17 @@ def walk(html: str) -> Walk:
             if tag == "br":
                 builder.line_break()
                 continue
-            attributes = node.attrs
-            if attributes and ("style" in attributes or "hidden" in attributes) and _is_hidden(node, attributes, tag):
+            inline = tag in _INLINE
+            if (attributes := node.attrs) and (
+                (("style" in attributes or "hidden" in attributes) and _is_hidden(node, attributes, tag))
+                or (
+                    (inline or tag == "a")
+                    and "class" in attributes
+                    and vocabulary.is_unseen(node.attr("class")[: vocabulary.LONGEST])
+                )
+            ):
                 continue
-            ends.append(_INLINE_END if tag in _INLINE else builder.enter(node, tag))
+            ends.append(_INLINE_END if inline else builder.enter(node, tag))
             stack.append(iter(node.children))
             break
         else:

@@ -1,14 +1,14 @@
 """Main text by our own classifier of blocks: one walk over the DOM, the readings of each block, a linear model.
 
 What is kept: paragraphs, headings of what is kept, list items, code with its lines, rows of data with tabs between cells.
-What is not: navigation, related links, comments, cookie notices, by-lines, and text that a browser does not show. Measured on
+What is not: navigation, related links, comments, cookie notices, by-lines, formulas in MathML, and text that a browser does not show. Measured on
 the development gold: README, "The text". Not made for forums, shops and lists of links, whose text is many short blocks.
 
 Blocks are parted by a blank line, items of a list and rows of a table by a line feed.
 """
 
 import pkgutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -31,6 +31,9 @@ _LITTLE = 200
 _FEW = 150
 """Characters; where less is kept, the threshold is too high for the page."""
 _NEARLY = 1.0
+_FEW_LINKS = 0.3
+_LINKS = 0.95
+"""Share of links in what would be kept, above which a page is a list of links and has no content."""
 _HOPELESS = -0.7
 """Log-odds, beside the threshold's, that some block must have for a page to have content. Of the 814 development pages all do;
 lists of links and menus do not."""
@@ -102,15 +105,36 @@ def _read(html: str, model: BlockModel) -> tuple[Walk, list[int]]:
     return page, kept(page, found, log_odds(found.readings, model))
 
 
-def _together(page: Walk, found: Blocks, odds: np.ndarray) -> list[float]:
-    """`odds` with the items of a list, and the rows of a table, at their mean by length: they are kept together or not at all."""
+def _outermost(page: Walk, element: int, known: dict[int, int]) -> int:
+    """The list round the list `element` that is in no item itself; `element` where it is no list. `known` are answers so far."""
+    way = []
+    while element not in known:
+        above = page.parents[element]
+        if page.kinds[element] != _walk.LIST or page.kinds[above] != _walk.ITEM:
+            known[element] = element
+            break
+        way.append(element)
+        element = page.parents[above]
+    for inner in way:
+        known[inner] = known[element]
+    return known[element]
+
+
+def _lists(page: Walk, found: Blocks) -> dict[int, list[int]]:
+    """Rows of `found` that are items or rows of one list or table, by its element."""
     lists: dict[int, list[int]] = {}
+    known: dict[int, int] = {}
     for row, number in enumerate(found.numbers):
         owner = page.owners[number]
         if page.kinds[owner] in (_walk.ITEM, _walk.ROW):
-            lists.setdefault(page.parents[owner], []).append(row)
-    mean = odds.tolist()
-    for rows in lists.values():
+            lists.setdefault(_outermost(page, page.parents[owner], known), []).append(row)
+    return lists
+
+
+def _together(page: Walk, found: Blocks, odds: np.ndarray, lists: Iterable[list[int]]) -> list[float]:
+    """`odds` with those of a list at their mean by length: its items are kept together or not at all."""
+    mean: list[float] = odds.tolist()
+    for rows in lists:
         if len(rows) > 1:
             lengths = [len(page.texts[found.numbers[row]]) for row in rows]
             value = sum(mean[row] * length for row, length in zip(rows, lengths, strict=True)) / sum(lengths)
@@ -119,19 +143,33 @@ def _together(page: Walk, found: Blocks, odds: np.ndarray) -> list[float]:
     return mean
 
 
+def _is_between(page: Walk, found: Blocks, element: int, rows: Sequence[int], chosen: Sequence[bool]) -> bool:
+    """Whether a list of few links stands between two blocks that are kept, beside both."""
+    before, after = rows[0] - 1, rows[-1] + 1
+    if before < 0 or after == len(chosen) or not (chosen[before] and chosen[after]):
+        return False
+    beside = {page.parents[page.owners[found.numbers[row]]] for row in (before, after)} == {page.parents[element]}
+    numbers = [found.numbers[row] for row in rows]
+    return beside and sum(page.link_characters[i] for i in numbers) <= _FEW_LINKS * sum(len(page.texts[i]) for i in numbers)
+
+
 def kept(page: Walk, found: Blocks, odds: np.ndarray) -> list[int]:
     """Numbers of the blocks that are content, in order.
 
-    Those at the threshold or above; where that is little text, those near the best. With them go the headings whose next
-    block is one, and the block that repeats the page's title.
+    Those at the threshold or above; where that is little text, those near the best. With them go the lists between two of them,
+    the headings whose next block is one, and the block that repeats the page's title.
     """
-    values = _together(page, found, odds)
+    lists = _lists(page, found)
+    values = _together(page, found, odds, lists.values())
     if not values or max(values) < _HOPELESS:
         return []
     least = 0.0
     if sum(len(page.texts[i]) for i, value in zip(found.numbers, values, strict=True) if value >= 0) < _FEW:
         least = min(0.0, max(values) - _NEARLY)
     chosen = [value >= least for value in values]
+    for element, rows in lists.items():
+        if not chosen[rows[0]] and _is_between(page, found, element, rows, chosen):
+            chosen[rows[0] : rows[-1] + 1] = [True] * (rows[-1] + 1 - rows[0])
     follows = False
     for row in range(len(chosen) - 1, -1, -1):
         if page.kinds[page.owners[found.numbers[row]]] in _walk.HEADINGS:
@@ -140,7 +178,9 @@ def kept(page: Walk, found: Blocks, odds: np.ndarray) -> list[int]:
             follows = chosen[row]
     if found.title is not None:
         chosen[found.title] = True
-    return [number for number, yes in zip(found.numbers, chosen, strict=True) if yes]
+    numbers = [number for number, yes in zip(found.numbers, chosen, strict=True) if yes]
+    links = sum(page.link_characters[number] for number in numbers)
+    return numbers if links <= _LINKS * sum(len(page.texts[number]) for number in numbers) else []
 
 
 def text(page: Walk, numbers: Sequence[int]) -> str:

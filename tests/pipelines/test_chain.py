@@ -340,7 +340,7 @@ def test_a_file_that_changes_after_its_survey_fails_the_run(made: Path, tmp_path
     found = reading.survey(str(source), Read())
     piece = {"url": str(source), "file_path": "a", "sha256": found.sha256, "copy": 0, "format": "warc", "damage": None}
     piece |= {"split": asdict(found.splits[0]), "version": "another"}
-    settings = config.plain(config.resolve("curate", None, []))
+    settings = config.plain(config.resolve("curate", (), []))
     step = ExtractPart({"config": settings, "prefix": "p", "folder": str(tmp_path / "out")})
     step.setup()
     with pytest.raises(Incomplete, match="changed while it was read"):

@@ -29,7 +29,7 @@ def overrides(*arguments: str) -> dict[str, str]:
 def test_extract_names_the_extractor(name: str, verb: list[str]) -> None:
     long = cli.parse([*verb, f"--extract.extractor={name}"])[1]
     assert cli.parse([*verb, f"--extract={name}"])[1] == cli.parse([*verb, "--extract", name])[1] == long
-    assert config.resolve(verb[0], None, long.overrides)["extract"].extractor == name  # type: ignore[attr-defined]
+    assert config.resolve(verb[0], (), long.overrides)["extract"].extractor == name  # type: ignore[attr-defined]
 
 
 def test_extract_goes_over_the_file_and_leaves_its_other_keys(tmp_path: Path) -> None:
@@ -85,15 +85,15 @@ def test_a_wrong_model_is_a_usage_error(tmp_path: Path, wrong: dict[str, Any]) -
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump({"extract": {"model": {**MODEL, **wrong}}}))
     with pytest.raises(UsageError, match="section 'extract'"):
-        config.resolve("curate", str(path), [])
+        config.resolve("curate", [str(path)], [])
 
 
 def test_a_model_is_the_same_from_a_file_and_from_the_command_line(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump({"extract": {"model": MODEL}}))
-    written = config.resolve("curate", str(path), [])
+    written = config.resolve("curate", [str(path)], [])
     assert config.plain(written)["extract"]["model"].items() >= MODEL.items()
-    assert config.resolve("curate", None, [("extract.model", json.dumps(MODEL))]) == written
+    assert config.resolve("curate", (), [("extract.model", json.dumps(MODEL))]) == written
     assert config.restore(json.loads(json.dumps(config.plain(written))), "curate") == written
 
 
@@ -101,7 +101,7 @@ def test_another_weight_is_another_stage(tmp_path: Path) -> None:
     folders = set()
     for weight in (-3.0, -3.0, -3.0000001):
         model = {**MODEL, "weights": {"link_density": weight}}
-        plain = config.plain(config.resolve("curate", None, [("extract.model", json.dumps(model))]))
+        plain = config.plain(config.resolve("curate", (), [("extract.model", json.dumps(model))]))
         folders.add(Stage("extract", "step", str(tmp_path), {"config": plain}, ()).folder)
     assert len(folders) == 2
 

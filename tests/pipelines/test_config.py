@@ -11,7 +11,7 @@ from store.errors import UsageError
 def test_defaults_then_yaml_then_overrides(tmp_path: Path) -> None:
     path = tmp_path / "c.yaml"
     path.write_text("minhash:\n  permutations: 256\n  seed: 5\nmatch:\n  similarity: 0.8\n")
-    made = config.plain(config.resolve("curate", str(path), [("minhash.seed", "9"), ("match.near", "keep")]))
+    made = config.plain(config.resolve("curate", [str(path)], [("minhash.seed", "9"), ("match.near", "keep")]))
     assert (made["minhash"]["permutations"], made["minhash"]["seed"], made["minhash"]["bands"]) == (256, 9, 25)
     assert made["match"]["near"] == "keep"
     assert made["match"]["similarity"] == "0.8"
@@ -19,7 +19,7 @@ def test_defaults_then_yaml_then_overrides(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["freeze", "curate", "mix"])
 def test_the_plain_form_restores_to_the_same(verb: str) -> None:
-    made = config.resolve(verb, None, [])
+    made = config.resolve(verb, (), [])
     assert config.restore(config.plain(made), verb) == made
 
 
@@ -35,7 +35,7 @@ def test_the_plain_form_restores_to_the_same(verb: str) -> None:
 )
 def test_wrong_values_are_usage_errors_that_say_what(overrides: list[tuple[str, str]], says: str) -> None:
     with pytest.raises(UsageError, match=says):
-        config.resolve("curate", None, overrides)
+        config.resolve("curate", (), overrides)
 
 
 @pytest.mark.parametrize("text", ["a: [", "minhash: 3", "unheard: {a: 1}", "minhash: {sed: 1}"])
@@ -43,9 +43,9 @@ def test_wrong_files_are_usage_errors(tmp_path: Path, text: str) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(text)
     with pytest.raises(UsageError):
-        config.resolve("curate", str(path), [])
+        config.resolve("curate", [str(path)], [])
 
 
 def test_a_missing_file_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not there"):
-        config.resolve("curate", str(tmp_path / "none.yaml"), [])
+        config.resolve("curate", [str(tmp_path / "none.yaml")], [])

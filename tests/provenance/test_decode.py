@@ -277,7 +277,7 @@ def test_bytes_that_no_codec_likes_take_linear_time(unit: bytes, declared: str) 
     data = unit * ((1 << 20) // len(unit))
     start = time.process_time()
     decode(data, declared)
-    assert time.process_time() - start < 1.5
+    assert time.process_time() - start < 6
 
 
 def known(shared, name: str):  # type: ignore[no-untyped-def]

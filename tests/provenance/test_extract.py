@@ -2,6 +2,7 @@
 
 import importlib
 import importlib.metadata
+import itertools
 import json
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from provenance import extract, extractors
 from provenance.extract import BlockModel, Extract, extractor, feed, plain_text
+from provenance.tag_soup import strip_tags
 
 PARAGRAPH = "This is a paragraph of some length, with commas, which an extractor takes for content. " * 3
 ARTICLE = f"<html><body><nav><a href=/>Home</a></nav><article><p>A {PARAGRAPH}</p><p>B {PARAGRAPH}</p></article></body></html>"
@@ -40,6 +42,19 @@ def test_every_extractor_says_what_shapes_its_text(name: str) -> None:
     assert described == json.loads(json.dumps(described))
     assert described["extractor"] == name and described["extractor_version"][:1].isdigit()
     assert described["extractor_parameters"] and described["options"]["max_depth"] == options.max_depth
+    assert set(described) == {
+        "extractor",
+        "extractor_version",
+        "extractor_parameters",
+        "decode_version",
+        "language_version",
+        "feed_version",
+        "plain_text_version",
+        "strip_tags_version",
+        "unicode",
+        "options",
+    }
+    assert "resiliparse" in described["decode_version"]
 
 
 def test_the_library_is_called_with_the_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +152,26 @@ def test_a_model_is_for_blocks_alone() -> None:
             use(Extract(extractor="resiliparse", model=MODEL))
 
 
-@pytest.mark.parametrize("piece", ["<", "<![CDATA[", "&lt;", "&", "<title>", "<description>"])
+def test_a_field_may_end_with_a_space() -> None:
+    item = "<item><description>Not lost</description ></item><item><title>Kept</title\n></item>"
+    assert feed(f"<rss>{item}</rss>") == "Not lost\nKept"
+
+
+def test_fields_of_many_names_take_linear_time() -> None:
+    names = ("".join(letters) for letters in itertools.islice(itertools.product("abcdefghij", repeat=5), 100_000))
+    started = time.process_time()
+    feed("<rss>" + "".join(f"<{name}:title>" for name in names))
+    assert time.process_time() - started < 5
+
+
+def test_a_page_of_too_many_elements_goes_through_the_tag_stripper() -> None:
+    many = "<p><b>word</b> " * 300
+    options = Extract(extractor="resiliparse", max_elements=400)
+    assert extractor(options)(many) == strip_tags(many)
+    assert extractor(msgspec.structs.replace(options, max_elements=600))(many) != strip_tags(many)
+
+
+@pytest.mark.parametrize("piece", ["<", "<![CDATA[", "&lt;", "&", "<title>", "<title ", "<description>"])
 def test_broken_feeds_take_linear_time(piece: str) -> None:
     started = time.process_time()
     feed("<rss>" + piece * (2_000_000 // len(piece)))

@@ -149,7 +149,7 @@ def test_time_does_not_grow_with_the_text(text: str) -> None:
     identify("warm \u00e9")
     start = time.process_time()
     identify(text)
-    assert time.process_time() - start < 0.05
+    assert time.process_time() - start < 1
 
 
 @given(SOME)

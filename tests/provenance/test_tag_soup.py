@@ -13,6 +13,8 @@ HOSTILE = {
     "mixed case": "<DiV>" * 100_000 + "the words",
     "span": "<span>word " * 100_000,
     "fonts": "".join(f"<p><font a={i}>x" for i in range(20_000)),
+    "fonts before paragraphs": "<p>" + "".join(f"<font a={i}>" for i in range(400)) + "<p>x" * 20_000,
+    "fonts before blocks": "".join(f"<font a={i}>" for i in range(100)) + "<div>x</div>" * 200_000,
     "fonts in blocks": "".join(f"<div><font a={i}>x</div>" for i in range(20_000)),
     "options": "<select>" + "<option>x</option>" * 50_000,
     "attributes": "<div " + " ".join(f"a{i}='>'" for i in range(50_000)) + ">x</div>",

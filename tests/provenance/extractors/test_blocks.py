@@ -93,6 +93,10 @@ def test_a_table_that_lays_out_the_page_is_no_table() -> None:
         "<p hidden>{}</p>",
         "<p>{}</p>".replace("<p>", "<p class='sr-only'>"),
         "<p>Seen. <span style='display:none'>{}</span></p>",
+        "<p>Seen. <span class=screen-reader-text>{}</span></p>",
+        "<div class=hidden><p>{}</p></div>",
+        "<div class='d-none d-md-none'><p>{}</p></div>",
+        "<dialog><p>{}</p></dialog>",
         "<template><p>{}</p></template>",
         "<script type=text/template><p>{}</p></script>",
         "<noscript><p>{}</p></noscript>",
@@ -211,6 +215,98 @@ def test_elements_come_after_their_parents() -> None:
     assert all(parent < i for i, parent in enumerate(walked.parents) if i) and walked.title == "The mill is sold - Daily Paper"
 
 
+def test_a_column_without_a_name_keeps_its_place() -> None:
+    rows = [("", "January", "February"), ("Oslo", "1", "2")]
+    markup = "".join("<tr>" + "".join(f"<th>{cell}</th>" for cell in row) + "</tr>" for row in rows)
+    assert between(f"<table>{markup}</table>") == "\tJanuary\tFebruary\nOslo\t1\t2".strip("\n")
+
+
+def test_long_cells_are_cells_up_to_a_thousand_characters() -> None:
+    cell = f"{SENTENCE * 9}".strip()
+    table = "<table><tr><td>{}</td><td>1890</td></tr><tr><td>{}</td><td>1891</td></tr></table>"
+    assert "\t1891" in MAIN(page(table.replace("{}", cell))) and len(cell) < 1000
+    assert "\t" not in MAIN(page(table.replace("{}", f"{cell} {SENTENCE * 2}")))
+
+
+def test_a_list_between_paragraphs_is_theirs_however_short() -> None:
+    assert between("<ul><li>2 eggs</li><li>salt</li><li>flour</li></ul>") == "2 eggs\nsalt\nflour"
+
+
+def test_a_list_is_kept_with_the_lists_in_its_items() -> None:
+    inner = "<ul><li>rye</li><li>wheat</li></ul>"
+    assert (
+        between(f"<ul><li>{SENTENCE}{inner}</li><li>{SENTENCE}</li></ul>") == f"{SENTENCE.strip()}\nrye\nwheat\n{SENTENCE.strip()}"
+    )
+
+
+def test_a_title_without_a_heading_is_kept() -> None:
+    html = page("").replace("<article>", "<article><div class=t>The mill is sold</div>")
+    assert MAIN(html) == f"The mill is sold\n\n{LEDE}\n\n{BODY}"
+
+
+def test_of_a_short_page_what_is_near_the_best_is_kept() -> None:
+    walked, found = blocks.blocks("<p>One short line.</p><p>Another one.</p><p>A third.</p>")
+    assert blocks.kept(walked, found, np.array([-0.2, -0.9, -1.5])) == [0, 1]
+    assert blocks.kept(walked, found, np.array([-0.8, -0.8, -0.8])) == []
+    long, all_of = blocks.blocks(f"<p>{SENTENCE * 2}</p><p>Another one.</p>")
+    assert blocks.kept(long, all_of, np.array([0.1, -0.1])) == [0]
+
+
+def test_names_of_a_wrappers_state_say_nothing_of_its_content() -> None:
+    for names in ("page comments-open", "no-comments", "has-cookie-bar", "cookies-accepted", "with-sidebar"):
+        assert MAIN(page("").replace("<article>", f"<article class='{names}'>")) == f"{LEDE}\n\n{BODY}"
+    whole = f"<div class='reply thread'><h1>The mill is sold</h1><p>{LEDE}</p><p>{BODY}</p></div><p>{SENTENCE}</p>"
+    assert LEDE in MAIN(f"<html><head><title>The mill is sold</title></head><body>{whole}</body></html>")
+
+
+def test_comments_that_are_most_of_a_page_are_still_comments() -> None:
+    comments = "".join(f"<div class=comment><p>Reader {i}: {SENTENCE}</p></div>" for i in range(30))
+    assert between(f"<div id=comments>{comments}</div>") == ""
+
+
+def test_little_beside_comments_alone_is_no_article() -> None:
+    comments = "".join(f"<div class=comment><p>Reader {i}: {SENTENCE * 2}</p></div>" for i in range(4))
+    text = MAIN(f"<html><body><p>Comments on the mill.</p><div id=comments>{comments}</div></body></html>")
+    assert "Reader 3" in text
+
+
+@pytest.mark.parametrize("names", ["id=comments", "id=related-work", "id=search-algorithms", "id=footnotes"])
+def test_slugs_of_headings_and_sections_are_no_names(names: str) -> None:
+    text = f"A chapter. {SENTENCE * 2}".strip()
+    assert between(f"<section id=all><section {names}><h2>A chapter of its own</h2><p>{text}</p></section></section>").endswith(
+        text
+    )
+    assert between(f"<h2 {names}>A chapter of its own</h2><p>{text}</p>") == f"A chapter of its own\n\n{text}"
+
+
+@pytest.mark.parametrize(
+    "names", ["d-none d-md-block", "d-md-block d-none", "hidden md:flex", "hentry tag-related category-comments"]
+)
+def test_what_is_shown_from_a_width_on_is_shown(names: str) -> None:
+    text = f"Seen. {SENTENCE * 2}".strip()
+    assert between(f"<div class='{names}'><p>{text}</p></div>") == text
+
+
+@pytest.mark.parametrize("style", ["backface-visibility:hidden", "background:url(/display:none.png)"])
+def test_styles_that_only_look_as_if_they_hid(style: str) -> None:
+    text = f"Seen. {SENTENCE * 2}".strip()
+    assert between(f"<div style='{style}'><p>{text}</p></div>") == text
+
+
+def test_links_behind_headings_and_line_numbers_are_not_shown() -> None:
+    text = f"{SENTENCE * 2}".strip()
+    assert between(f"<h2>Plans<a class=headerlink href=#p>¶</a></h2><p>{text}</p>") == f"Plans\n\n{text}"
+    assert between(
+        "<pre><span class=lineno>1 </span>def mill():\n<span class=lineno>2 </span>    return 'sold to the baker'</pre>"
+    ).startswith("def mill")
+
+
+def test_ideographs_weigh_more_than_letters() -> None:
+    sizes, commas, links = _features._measured(["磨坊卖了", "mill,"], [2, 0])
+    assert sizes.tolist() == [10.0, 5.0] and commas.tolist() == [0, 1] and links.tolist() == [5.0, 0.0]
+
+
+@pytest.mark.slow
 def test_the_model_beats_the_rules_and_the_figures_hold(shared) -> None:  # type: ignore[no-untyped-def]
     """All pages of the human gold, and all with phrases."""
     from pipelines.train_extractor import rules
