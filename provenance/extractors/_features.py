@@ -58,24 +58,15 @@ def logarithm(values: np.ndarray) -> np.ndarray:
     return exponent + 2.0 * mantissa - 2.0
 
 
-def unseen(page: Walk) -> list[int]:
-    """1 for each element whose names say that it is not shown, and for all below it."""
-    out = [0] * len(page.parents)
-    if any(mark & vocabulary.HIDDEN for mark in set(page.marks)):
-        for i, (parent, mark) in enumerate(zip(page.parents, page.marks, strict=True)):
-            if out[parent] or mark & vocabulary.HIDDEN:
-                out[i] = 1
-    return out
-
-
 def dropped(page: Walk) -> list[int]:
     """1 for each element that is content nowhere, and for all below it.
 
-    What is never shown. Comments and cookie notices, unless they are nine tenths of the page's text outside links, or two fifths
+    Comments and cookie notices, unless they are nine tenths of the page's text outside links, or two fifths
     with the title or the greater part of what is named content in them: names of a wrapper may tell of its state. Other
     boilerplate where it holds less than two fifths of what is left, and by-lines below 200 characters.
     """
-    out, parents, marks = unseen(page), page.parents, page.marks
+    parents, marks = page.parents, page.marks
+    out = [0] * len(parents)
     if not any(set(marks)):
         return out
     text = [0] * len(parents)
@@ -83,18 +74,20 @@ def dropped(page: Walk) -> list[int]:
         text[owner] += len(block) - links
     for i in range(len(parents) - 1, 0, -1):
         text[parents[i]] += text[i]
-    lost, held = 0, _holding(page, text)
-    for i, mark in enumerate(marks):
-        if out[parents[i]]:
-            out[i] = 1
-        elif mark & vocabulary.ALIEN and text[i] <= (0.4 if held[i] else 0.9) * text[0]:
-            out[i] = 1
-            lost += text[i]
+    lost = 0
+    if any(mark & vocabulary.ALIEN for mark in set(marks)):
+        held = _holding(page, text)
+        for i, mark in enumerate(marks):
+            if out[parents[i]]:
+                out[i] = 1
+            elif mark & vocabulary.ALIEN and text[i] <= (0.4 if held[i] else 0.9) * text[0]:
+                out[i] = 1
+                lost += text[i]
     rest = text[0] - lost
     if rest < 150 and lost > 3 * rest:
-        out, rest = unseen(page), text[0]
-    for i, mark in enumerate(marks):
-        if out[parents[i]] or (mark and _is_small(mark, text[i], rest)):
+        out, rest = [0] * len(parents), text[0]
+    for i, (parent, mark) in enumerate(zip(parents, marks, strict=True)):
+        if out[parent] or (mark and _is_small(mark, text[i], rest)):
             out[i] = 1
     return out
 

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 
-ALIEN, BOILERPLATE, CONTENT, DOUBTFUL, BYLINE, HIDDEN = (1 << bit for bit in range(6))
+ALIEN, BOILERPLATE, CONTENT, DOUBTFUL, BYLINE = (1 << bit for bit in range(5))
 """Comments and cookie notices, which are content nowhere; boilerplate where it is the lesser part of a page; content; what
-is seldom content; who wrote it and when; text that is not shown."""
+is seldom content; who wrote it and when."""
 
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+")
 LONGEST = 300
@@ -45,6 +45,21 @@ _STATE = re.compile(
     r"(?:^|(?<=\s))(?:(?:has|no|with|without|is|not|js|hide|show|l)[-_]{1,2}[\w-]+"
     r"|[\w-]*[-_](?:open|opened|closed|enabled|disabled|visible|accepted|fixed|only)(?=\s|$))"
 )
+UNSEEN = (
+    "sr-only",
+    "hidden",
+    "screen",
+    "for-sr",
+    "invisible",
+    "lineno",
+    "blob-num",
+    "editsection",
+    "header",
+    "anchor",
+    "hash-link",
+    "d-none",
+)
+"""One of these stands in the classes of each element for which `is_unseen`."""
 _UNSEEN = re.compile(
     r"(?:^|\s)(?:(?:[a-z0-9]+-)?(?:sr-only|visually-?hidden|screen-?reader(?:-text|-only)?|show-for-sr)|element-invisible|u-hidden(?:Visually)?"
     # Line numbers, and the links that pages put behind headings.
@@ -69,7 +84,6 @@ def _word(word: str) -> int:
     return sum(mark for mark, words in _WORDS.items() if words.search(low))
 
 
-@lru_cache(maxsize=1 << 14)
 def is_unseen(names: str) -> bool:
     """Whether these classes, at most `LONGEST` characters of them, say that an element is not shown."""
     return bool(_UNSEEN.search(names)) or bool(_NARROW.search(names) and not _WIDER.search(names))
@@ -80,7 +94,7 @@ def marks(names: str) -> int:
     """The marks of an element with these classes and id, at most `LONGEST` characters of them."""
     if "hentry" in names:  # WordPress writes the tags and categories of a post into its classes
         return CONTENT
-    found = HIDDEN if is_unseen(names) else 0
+    found = 0
     for word in _WORD.findall(_STATE.sub(" ", names)):
         found |= _word(word)
     return found

@@ -8,7 +8,6 @@ White space collapses as in a browser, but in `<pre>`, which is one block with i
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import turbohtml
@@ -30,10 +29,14 @@ _INLINE = frozenset(
     "small source spacer span strike strong sub sup time tt u var wbr".split()
 )
 # `rt` and `rp` give the reading of the word beside them.
-_SKIPPED = frozenset(
-    "applet audio button canvas datalist embed head iframe input link map math meta noframes noscript object option rp rt rtc "
-    "script select style svg template textarea title video".split()
+_SKIPPED = (
+    "applet, audio, button, canvas, datalist, embed, head, iframe, input, link, map, math, meta, noframes, noscript, object, option, rp, rt, "
+    "rtc, script, select, style, svg, template, textarea, title, video, dialog:not([open])"
 )
+_MAYBE_HIDDEN = "[hidden], [style*='none' i], [style*='hidden' i], [style*='collapse' i], " + ", ".join(
+    f"[class*='{name}']" for name in vocabulary.UNSEEN
+)
+_SLUGGED = frozenset("h1 h2 h3 h4 h5 h6 section".split())
 _ROOTS = frozenset(("html", "body"))
 _HIDDEN = re.compile(r"(?:^|[;\s])(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))", re.IGNORECASE)
 _LANDMARKS = {
@@ -42,7 +45,8 @@ _LANDMARKS = {
 }  # fmt: skip
 _BREAK = "\0"  # a `<br>` while its block is open: the parser leaves no NUL in a text
 _LONGEST_TITLE = _LONGEST_STYLE = 1000
-_INLINE_END, _LINK_END, _CODE_END = -1, -2, -3
+# What an open node is: a block, by the element to return to, or one of these.
+_LINK_END, _CODE_END, _INLINE_END = -1, -2, -3
 
 
 @dataclass(slots=True)
@@ -125,42 +129,43 @@ class _Builder:
             self.pieces.append("\n")
 
     def _element(self, node: Any, tag: str) -> int:
-        page, mark, names = self.page, _LANDMARKS.get(tag, 0), None
-        attributes = node.attrs
-        if attributes and tag not in _ROOTS:
+        page, current = self.page, self.current
+        mark, names = _LANDMARKS.get(tag, 0), None
+        if (attributes := node.attrs) and tag not in _ROOTS:
             names = node.attr("class")
-            name = node.attr("id") if self._is_named(tag, names) else None
+            name = node.attr("id")
+            if name and (tag in _SLUGGED or names == "section") and self._is_slug(tag):
+                name = None
             if both := f"{names} {name}" if names and name else names or name:
                 mark |= vocabulary.marks(both[: vocabulary.LONGEST])
             if "role" in attributes or "itemprop" in attributes:
                 mark |= vocabulary.roles(attributes)
-        if tag == "dialog" and "open" not in attributes:
-            mark |= vocabulary.HIDDEN
         number = len(page.parents)
-        page.parents.append(self.current)
+        if tag == "section" or names == "section":
+            self.sections.add(number)
+        page.parents.append(current)
         page.kinds.append(_KINDS.get(tag, OTHER))
         page.marks.append(mark)
-        page.paths.append(self.numbers.setdefault((page.paths[self.current], tag, names), number))
+        page.paths.append(self.numbers.setdefault((page.paths[current], tag, names), number))
         return number
 
-    def _is_named(self, tag: str, names: str | None) -> bool:
-        """Whether an element's id says what it is for. Headings, and sections inside sections, have slugs of their titles."""
-        if tag == "section" or names == "section":
-            self.sections.add(len(self.page.parents))
-            return self.current not in self.sections
-        return _KINDS.get(tag) not in HEADINGS
+    def _is_slug(self, tag: str) -> bool:
+        """Whether an element's id is made of its title and not what it is for: of headings, and of sections inside sections."""
+        return _KINDS.get(tag) in HEADINGS or self.current in self.sections
 
     def end(self) -> None:
         """Ends the open block; nothing where it holds no text."""
-        text = "".join(self.pieces)
-        self.pieces.clear()
+        pieces = self.pieces
+        text = pieces[0] if len(pieces) == 1 else "".join(pieces)
+        pieces.clear()
         text = _code(text) if self.code else " ".join(text.split())
         if _BREAK in text:
             text = "\n".join(line for line in (line.strip() for line in text.split(_BREAK)) if line)
         if text:
-            self.page.texts.append(text)
-            self.page.link_characters.append(min(self.links, len(text)))
-            self.page.owners.append(self.current)
+            page = self.page
+            page.texts.append(text)
+            page.link_characters.append(min(self.links, len(text)) if self.links else 0)
+            page.owners.append(self.current)
         self.links, self.broken = 0, False
 
 
@@ -169,14 +174,13 @@ def _code(text: str) -> str:
     return "\n".join(line.rstrip() for line in text.replace(_BREAK, "\n").splitlines()).strip("\n")
 
 
-@lru_cache(maxsize=1 << 14)
-def _hides(style: str) -> bool:
-    return bool(_HIDDEN.search(style))
-
-
-def _is_hidden(node: Any, attributes: Any, tag: str) -> bool:
-    """Whether an element with `style` or `hidden` is not shown; the roots may be shown by a script once it has loaded."""
-    return tag not in _ROOTS and ("hidden" in attributes or _hides((node.attr("style") or "")[:_LONGEST_STYLE]))
+def _is_hidden(node: Any) -> bool:
+    """Whether an element is not shown, by `hidden`, its style or its classes. The roots may be shown by a script once it has loaded."""
+    if node.tag in _ROOTS:
+        return False
+    if node.attr("hidden") is not None or _HIDDEN.search((node.attr("style") or "")[:_LONGEST_STYLE]):
+        return True
+    return vocabulary.is_unseen((node.attr("class") or "")[: vocabulary.LONGEST])
 
 
 def _title(document: Any) -> str:
@@ -190,10 +194,14 @@ def walk(html: str) -> Walk:
     """The blocks of a page outside scripts, forms, media and what is hidden. Linear in the DOM."""
     document = turbohtml.parse(html)
     builder = _Builder(_title(document))
+    document.remove(_SKIPPED)
+    for found in document.select(_MAYBE_HIDDEN):
+        if _is_hidden(found):
+            found.decompose()
     pieces = builder.pieces
     text_type, element_type = turbohtml.Text, turbohtml.Element
     stack: list[Iterator[Any]] = [iter(document.children)]
-    ends: list[int] = [0]
+    ends = [0]
     while stack:
         for node in stack[-1]:
             kind = type(node)
@@ -203,25 +211,14 @@ def walk(html: str) -> Walk:
                     builder.text(text)
                 elif pieces or builder.code:
                     pieces.append(text)
-                continue
-            if kind is not element_type or (tag := node.tag) in _SKIPPED:
-                continue
-            if tag == "br":
-                builder.line_break()
-                continue
-            inline = tag in _INLINE
-            if (attributes := node.attrs) and (
-                (("style" in attributes or "hidden" in attributes) and _is_hidden(node, attributes, tag))
-                or (
-                    (inline or tag == "a")
-                    and "class" in attributes
-                    and vocabulary.is_unseen(node.attr("class")[: vocabulary.LONGEST])
-                )
-            ):
-                continue
-            ends.append(_INLINE_END if inline else builder.enter(node, tag))
-            stack.append(iter(node.children))
-            break
+            elif kind is element_type:
+                tag = node.tag
+                if tag == "br":
+                    builder.line_break()
+                    continue
+                ends.append(_INLINE_END if tag in _INLINE else builder.enter(node, tag))
+                stack.append(iter(node.children))
+                break
         else:
             stack.pop()
             if (end := ends.pop()) != _INLINE_END:

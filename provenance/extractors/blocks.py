@@ -90,7 +90,7 @@ def blocks(html: str) -> tuple[Walk, Blocks]:
     if length < _LITTLE:
         whole = _walked(reveal(html))
         if sum(map(len, whole.texts)) > 2 * length:
-            page, out = whole, features.unseen(whole)
+            page, out = whole, [0] * len(whole.parents)
     return page, features.features(page, out)
 
 
