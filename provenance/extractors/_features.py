@@ -143,9 +143,9 @@ def features(page: Walk, out: Sequence[int]) -> Blocks:
         "length": length,
         "link_density": linked,
         "position": (np.cumsum(letters) - letters) / total,
-        "length_before": np.append(0.0, length[:-1]),
-        "link_density_before": np.append(1.0, linked[:-1]),
-        "link_density_after": np.append(linked[1:], 1.0),
+        "length_before": _shifted(length, 1, 0.0),
+        "link_density_before": _shifted(linked, 1, 1.0),
+        "link_density_after": _shifted(linked, -1, 1.0),
         "sentence_end": [text[-1] in _SENTENCE_ENDS for text in texts],
         "link_density_2_up": density[two],
         "link_density_3_up": density[parents[two]],
@@ -167,6 +167,16 @@ def features(page: Walk, out: Sequence[int]) -> Blocks:
     for row, name in zip(readings, NAMES, strict=True):
         row[:] = columns[name]
     return Blocks(numbers, readings, title)
+
+
+def _shifted(values: np.ndarray, by: int, outside: float) -> np.ndarray:
+    """The values of the blocks before (1) or after (-1), `outside` where there is none."""
+    moved = np.full(len(values), outside)
+    if by > 0:
+        moved[1:] = values[:-1]
+    else:
+        moved[:-1] = values[1:]
+    return moved
 
 
 def _measured(texts: Sequence[str], links: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

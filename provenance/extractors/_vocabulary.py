@@ -45,21 +45,9 @@ _STATE = re.compile(
     r"(?:^|(?<=\s))(?:(?:has|no|with|without|is|not|js|hide|show|l)[-_]{1,2}[\w-]+"
     r"|[\w-]*[-_](?:open|opened|closed|enabled|disabled|visible|accepted|fixed|only)(?=\s|$))"
 )
-UNSEEN = (
-    "sr-only",
-    "hidden",
-    "screen",
-    "for-sr",
-    "invisible",
-    "lineno",
-    "blob-num",
-    "editsection",
-    "header",
-    "anchor",
-    "hash-link",
-    "d-none",
-)
-"""One of these stands in the classes of each element for which `is_unseen`."""
+UNSEEN = ("hidden", "sr-only", "d-none", "screen-reader")
+UNSEEN_INLINE = ("screenreader", "for-sr", "invisible", "lineno", "blob-num", "editsection", "header", "anchor", "hash-link")
+"""One of these stands in the classes of each element for which `is_unseen`; the latter are looked for in links, spans and cells."""
 _UNSEEN = re.compile(
     r"(?:^|\s)(?:(?:[a-z0-9]+-)?(?:sr-only|visually-?hidden|screen-?reader(?:-text|-only)?|show-for-sr)|element-invisible|u-hidden(?:Visually)?"
     # Line numbers, and the links that pages put behind headings.
