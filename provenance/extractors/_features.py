@@ -22,9 +22,8 @@ NAMES = (
 )  # fmt: skip
 """Lengths and amounts of text are logarithms of effective letters, scores those of Readability, the rest shares and flags:
 
-`*_before` and `*_after` are of the neighbouring blocks; `container` is the element that holds the block, `2_up` its
-grandparent's parent's reading and so on; `best` is the element of the highest score, `above` any element from the block's
-own to the root; `alike` are the blocks whose elements have the same tags and classes up to the root; `before_title` and
+`*_before` and `*_after` are of the neighbouring blocks; `parent` is the element above the block's own, `2_up` the one above
+that, `3_up` the next; `best` is the element of the highest score, `above` any element from the block's own to the root; `alike` are the blocks whose elements have the same tags and classes up to the root; `before_title` and
 `beside_title` say where the block stands to the one that repeats the page's `<title>`, and are 0 where none does.
 """
 
@@ -34,7 +33,8 @@ WIDE_LETTERS = 2.5
 _LONG = 25
 _SENTENCE_ENDS = frozenset(".!?。！？…؟।۔:\"”»’'")
 _VOTERS = frozenset((_walk.PARAGRAPH, _walk.ITEM, _walk.CODE, _walk.QUOTE))
-
+_TOO_LITTLE = 150
+"""Characters: a page that has fewer left, and lost more than three times as many as comments, is believed to be its comments."""
 
 _FLAGS = ("in_best", "in_parent_of_best", "beside_title", "content_names", "doubtful_names", "in_list", "in_data_table")
 _BEST, _NEAR, _BESIDE, _CONTENT, _DOUBTFUL, _LIST, _DATA = (1 << bit for bit in range(len(_FLAGS)))
@@ -63,7 +63,7 @@ def dropped(page: Walk) -> list[int]:
 
     Comments and cookie notices, unless they are nine tenths of the page's text outside links, or two fifths
     with the title or the greater part of what is named content in them: names of a wrapper may tell of its state. Other
-    boilerplate where it holds less than two fifths of what is left, and by-lines below 200 characters.
+    boilerplate where it holds less than two fifths of what is left, and by-lines below 200 characters and a tenth of that.
     """
     parents, marks = page.parents, page.marks
     out = [0] * len(parents)
@@ -84,7 +84,7 @@ def dropped(page: Walk) -> list[int]:
                 out[i] = 1
                 lost += text[i]
     rest = text[0] - lost
-    if rest < 150 and lost > 3 * rest:
+    if rest < _TOO_LITTLE and lost > 3 * rest:
         out, rest = [0] * len(parents), text[0]
     for i, (parent, mark) in enumerate(zip(parents, marks, strict=True)):
         if out[parent] or (mark and _is_small(mark, text[i], rest)):

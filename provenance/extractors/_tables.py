@@ -12,13 +12,12 @@ def join_rows(page: Walk) -> None:
     """Joins the cells of each row of data, and makes the tables that hold data of the kind `DATA`.
 
     A row is of data if it has two cells or more, none with more than one block or `LONGEST_CELL` characters, and two of them
-    with text. A table is of data if it has `FEWEST_ROWS` such rows and no row that lays out. Empty cells keep their tab, but for those at the end.
+    with text. A table is of data if it has `FEWEST_ROWS` such rows and no row that lays out. Empty cells keep their tab, but
+    for those at the end.
     """
     if _walk.TABLE not in page.kinds:
         return
     cells = _cells(page)
-    if not cells:
-        return
     held: dict[int, list[int]] = {}
     for block, owner in enumerate(page.owners):
         if cells[owner]:

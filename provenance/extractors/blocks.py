@@ -144,7 +144,8 @@ def _together(page: Walk, found: Blocks, odds: np.ndarray, lists: Iterable[list[
 
 
 def _is_between(page: Walk, found: Blocks, element: int, rows: Sequence[int], chosen: Sequence[bool]) -> bool:
-    """Whether a list of few links stands between two blocks that are kept, beside both."""
+    """Whether a list of few links stands between two blocks that are kept, beside both. Rows of tables, which stand deeper
+    than their neighbours, never do."""
     before, after = rows[0] - 1, rows[-1] + 1
     if before < 0 or after == len(chosen) or not (chosen[before] and chosen[after]):
         return False
@@ -156,8 +157,8 @@ def _is_between(page: Walk, found: Blocks, element: int, rows: Sequence[int], ch
 def kept(page: Walk, found: Blocks, odds: np.ndarray) -> list[int]:
     """Numbers of the blocks that are content, in order.
 
-    Those at the threshold or above; where that is little text, those near the best. With them go the lists between two of them,
-    the headings whose next block is one, and the block that repeats the page's title.
+    Those at the threshold or above; where that is little text, those near the best. With them go the lists between two of
+    them, the headings whose next block is one, and the block that repeats the page's title.
     """
     lists = _lists(page, found)
     values = _together(page, found, odds, lists.values())

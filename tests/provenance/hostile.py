@@ -21,6 +21,17 @@ SENTENCE = "The harbour was quiet when the ferries returned, and people walked h
 ARTICLE = "".join(f"<p>{number}. {SENTENCE * 4}</p>" for number in range(3))
 
 
+BLIND = (
+    "<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><head><title/><script src='a'/></head><body><p>{}</p></body></html>",
+    "<html><head><title/></head><body><p>{}</p></body></html>",
+    "<html><head><title>Words<meta name=a></head><body><p>{}</p></body></html>",
+    "<html><body><noscript><p>{}</p></noscript></body></html>",
+    "<html><frameset><noframes><p>{}</p></noframes></frameset></html>",
+    "{}",
+)
+"""Pages that hide their text, `{}`, from a parser that takes the markup at its word."""
+
+
 @dataclass(frozen=True)
 class Case:
     """A page, and what a text of it is: with the article, empty, or anything that is no error."""

@@ -10,6 +10,7 @@ import pytest
 from pipelines import gold
 from provenance.extract import BlockModel, Extract, digest, extractor
 from provenance.extractors import _features, _walk, blocks
+from tests.provenance.hostile import BLIND
 
 OPTIONS = Extract(extractor="blocks")
 MAIN = extractor(OPTIONS)
@@ -149,18 +150,7 @@ def test_readings_of_words_are_left_out() -> None:
     assert "漢字を学ぶ" in between(body) and "かんじ" not in between(body)
 
 
-@pytest.mark.parametrize(
-    "html",
-    [
-        "<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><head><title/><script src='a'/></head><body><p>{}</p></body></html>",
-        "<html><head><title/></head><body><p>{}</p></body></html>",
-        "<html><head><title>Words<meta name=a></head><body><p>{}</p></body></html>",
-        "<html><body><noscript><p>{}</p></noscript></body></html>",
-        "<html><frameset><noframes><p>{}</p></noframes></frameset></html>",
-        "<html><body style='display:none'><p>{}</p></body></html>",
-        "{}",
-    ],
-)
+@pytest.mark.parametrize("html", [*BLIND, "<html><body style='display:none'><p>{}</p></body></html>"])
 def test_pages_that_hide_their_text_from_a_parser_have_one(html: str) -> None:
     assert LEDE in MAIN(html.replace("{}", LEDE))
 

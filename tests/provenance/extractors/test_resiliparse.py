@@ -4,22 +4,13 @@ import pytest
 
 from provenance.decode import decode
 from provenance.extract import Extract, extractor
+from tests.provenance.hostile import BLIND
 
 MAIN = extractor(Extract(extractor="resiliparse"))
 PARAGRAPH = "This is a paragraph of some length, with commas, which an extractor takes for content. " * 3
 
 
-@pytest.mark.parametrize(
-    "html",
-    [
-        "<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'><head><title/><script src='a'/></head><body><p>{}</p></body></html>",
-        "<html><head><title/></head><body><p>{}</p></body></html>",
-        "<html><head><title>Words<meta name=a></head><body><p>{}</p></body></html>",
-        "<html><body><noscript><p>{}</p></noscript></body></html>",
-        "<html><frameset><noframes><p>{}</p></noframes></frameset></html>",
-        "{}",
-    ],
-)
+@pytest.mark.parametrize("html", BLIND)
 def test_pages_that_the_parser_is_blind_for_have_text(html: str) -> None:
     assert PARAGRAPH.strip() in MAIN(html.replace("{}", PARAGRAPH))
 
