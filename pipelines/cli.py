@@ -7,10 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from provenance import extractors
 from store.errors import LowbackgroundError, UsageError
+
+if TYPE_CHECKING:
+    from pipelines import freeze
 
 VERBS = {
     "freeze": "freeze sources of before a cutoff into a snapshot that nobody can change unnoticed",
@@ -73,18 +76,39 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _freeze_and_curate(made: dict[str, argparse.ArgumentParser]) -> None:
-    source = "file, folder, glob or fsspec URL of WARC, WET, Parquet or JSONL"
+    source = (
+        "file, folder, glob or fsspec URL of WARC, ARC, WET, WACZ, Parquet, JSONL or Wikipedia XML (README: sources and presets)"
+    )
     for name in ("freeze", "curate"):
         made[name].add_argument(
             "--extract", choices=extractors.names(), help="how HTML becomes text; the same as --extract.extractor=NAME"
         )
-    made["freeze"].add_argument("source", nargs="+", metavar="SOURCE", help=source)
+    made["freeze"].add_argument("source", nargs="*", metavar="SOURCE", help=source)
     made["freeze"].add_argument("--into", required=True, metavar="SNAPSHOT", help="folder of the snapshot")
     made["freeze"].add_argument(
-        "--cutoff", required=True, metavar="DATE", help="captures must end before it (UTC; usually 2022-01-01)"
+        "--cutoff", metavar="DATE", help="captures must end before it (UTC; usually 2022-01-01); with --extends the parent's"
     )
     made["freeze"].add_argument(
         "--declare", metavar="TEXT", help="who says, and why, that rows without a capture time are older than the cutoff"
+    )
+    made["freeze"].add_argument("--extends", metavar="ID", help="version of this snapshot to grow; its files are shared")
+    made["freeze"].add_argument("--index-only", action="store_true", help="keep leaves and sketches, and no text")
+    made["freeze"].add_argument(
+        "--redact", metavar="LIST", help="with --extends: keys or URLs, one a line, whose texts go; their leaf hashes stay"
+    )
+    made["freeze"].add_argument("--sign", metavar="KEY", help="Ed25519 private key (PEM or note format) that signs the checkpoint")
+    made["freeze"].add_argument("--trust", metavar="FILE.yaml", help="trust list: whose word counts, by digest (README: witnesses)")
+    witness: dict[str, Any] = {"action": "append", "default": [], "metavar": "FILE"}
+    made["freeze"].add_argument("--checksums", help="published list of checksums that SOURCE files stand in; may repeat", **witness)
+    made["freeze"].add_argument(
+        "--index",
+        help="index of another custodian (CDXJ, CDX, Common Crawl's Parquet): file, folder or glob; may repeat",
+        **witness,
+    )
+    made["freeze"].add_argument(
+        "--timestamp",
+        help="RFC 3161 token or OpenTimestamps proof over a SOURCE file or a list of checksums; may repeat",
+        **witness,
     )
     made["curate"].add_argument("source", nargs="+", metavar="SOURCE", help=source)
     made["curate"].add_argument("--into", required=True, metavar="RUN", help="folder of the run")
@@ -107,22 +131,50 @@ def _others(made: dict[str, argparse.ArgumentParser]) -> None:
     made["mix"].add_argument("run", nargs="+", metavar="RUN", help="runs that the other side comes from")
     made["mix"].add_argument("--snapshot", required=True, metavar="SNAPSHOT", help="snapshot that the human side comes from")
     made["mix"].add_argument("--into", required=True, metavar="MIX", help="folder of the mix")
+    for name in ("mix", "query"):
+        _revoked(made[name])
     made["mix"].add_argument(
         "--floor", metavar="SHARE", help="least share of verified human units at every prefix, such as 0.5 or 1/3 (default 0.5)"
     )
     made["mix"].add_argument(
         "--min-attestation", metavar="LEVEL", help="weakest attestation that counts as human (default corroborated)"
     )
-    made["verify"].add_argument("target", metavar="SNAPSHOT|RUN|MIX", help="folder to check")
-    made["verify"].add_argument(
-        "--anchor", metavar="SNAPSHOT-ID", help="the snapshot id that you trust, from elsewhere than this folder"
-    )
+    _verify(made["verify"])
     made["report"].add_argument("target", metavar="RUN|MIX|SNAPSHOT", help="folder to show")
     made["report"].add_argument("--out", metavar="FILE.html", help="where to write (default TARGET.html beside the folder)")
     made["report"].add_argument("--mix", metavar="MIX", help="a mix of this run, whose shards end the funnel")
     made["report"].add_argument(
         "--anchor", metavar="SNAPSHOT-ID", help="the snapshot id that you trust: the report then says whether it verified"
     )
+
+
+def _revoked(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--revoked", metavar="FILE", help="signed list of what counts for less since")
+    verb.add_argument(
+        "--key", action="append", default=[], metavar="VKEY", help="verifier key whose signatures you trust; may repeat"
+    )
+
+
+def _verify(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("target", metavar="SNAPSHOT|RUN|MIX|PROOF", help="folder, or proof file, to check")
+    verb.add_argument("--anchor", metavar="SNAPSHOT-ID", help="the snapshot id that you trust, from elsewhere than this folder")
+    verb.add_argument(
+        "--sample", type=_share, metavar="SHARE", help="check a random share of a snapshot; says what a change would escape with"
+    )
+    verb.add_argument("--sample-seed", metavar="HEX", help="repeat the sample of an earlier --sample, which printed this")
+    verb.add_argument(
+        "--replay", action="append", default=[], metavar="SOURCE", help="extract a random sample from the sources again; may repeat"
+    )
+    verb.add_argument("--prove", metavar="KEY,...", help="write the proof that documents are in the snapshot, to --out")
+    verb.add_argument("--out", metavar="FILE", help="where --prove writes")
+    _revoked(verb)
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share; give a number above 0 and at most 1, such as 0.01")
+    return share
 
 
 class _Version(argparse.Action):
@@ -201,7 +253,7 @@ def run(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:
     if arguments.verb == "freeze":
         from pipelines import freeze
 
-        return freeze.run(arguments.source, arguments.into, arguments.cutoff, arguments.declare, job)
+        return freeze.run(_order(arguments), job)
     if arguments.verb == "curate":
         from pipelines import curate
 
@@ -209,17 +261,24 @@ def run(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:
     if arguments.verb == "mix":
         from pipelines import mix
 
-        return mix.run(arguments.run, arguments.snapshot, arguments.into, arguments.floor, arguments.min_attestation, job)
+        return mix.run(
+            arguments.run,
+            arguments.snapshot,
+            arguments.into,
+            arguments.floor,
+            arguments.min_attestation,
+            job,
+            revoked=arguments.revoked,
+            vkeys=arguments.key,
+        )
     if arguments.verb == "verify":
-        from pipelines import verify
-
-        return verify.run(arguments.target, arguments.anchor, quiet=arguments.quiet)
+        return _verified(arguments)
     if arguments.verb == "query":
         from pipelines import query
 
         if arguments.json and not arguments.out:
-            return query.answer(arguments.target, arguments.sql)
-        return query.run(arguments.target, arguments.sql, arguments.format, arguments.out)
+            return query.answer(arguments.target, arguments.sql, arguments.revoked, arguments.key)
+        return query.run(arguments.target, arguments.sql, arguments.format, arguments.out, arguments.revoked, arguments.key)
     from pipelines import report, verify
 
     verification = verify.run(arguments.target, arguments.anchor, quiet=True) if arguments.anchor else None
@@ -227,6 +286,47 @@ def run(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:
     if verification:
         summary |= {"verification": verification["result"], "exit_code": int(verification["exit_code"] == 1)}
     return summary
+
+
+def _verified(arguments: argparse.Namespace) -> dict[str, Any]:
+    from pipelines import proving, verify
+
+    if arguments.out and not arguments.prove:
+        raise UsageError("--out is where --prove writes, and nothing is to be proven. Add --prove KEY, or leave it out.")
+    if arguments.prove:
+        return proving.prove(arguments.target, arguments.prove, arguments.out)
+    if proving.is_proof(arguments.target):
+        return proving.check(arguments.target, arguments.anchor, arguments.key)
+    summary = verify.run(
+        arguments.target,
+        arguments.anchor,
+        quiet=arguments.quiet,
+        sample=arguments.sample,
+        replay=arguments.replay,
+        sample_seed=arguments.sample_seed,
+    )
+    if arguments.revoked and int(summary["exit_code"]) != 1:
+        return proving.lowered(arguments.target, arguments.revoked, arguments.key, summary)
+    return summary
+
+
+def _order(arguments: argparse.Namespace) -> "freeze.Order":
+    from pipelines import freeze
+
+    return freeze.Order(
+        sources=arguments.source,
+        into=arguments.into,
+        cutoff=arguments.cutoff,
+        declaration=arguments.declare,
+        extends=arguments.extends,
+        redact=arguments.redact,
+        sign=arguments.sign,
+        index_only=arguments.index_only,
+        trust=arguments.trust,
+        checksums=arguments.checksums,
+        indexes=arguments.index,
+        timestamps=arguments.timestamp,
+    )
 
 
 def _failed(message: str, code: int, argv: Sequence[str] | None) -> int:

@@ -21,6 +21,13 @@ class Freeze(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     boilerplate_hosts: Annotated[
         int, msgspec.Meta(description="a text on this many hosts is boilerplate and counts as nobody's", ge=2)
     ] = 20
+    origin: Annotated[
+        Annotated[str, msgspec.Meta(pattern=r"^[^\s+]{1,200}$")] | None,
+        msgspec.Meta(
+            description="name of the log that checkpoints are signed for, such as example.org/snapshots/web; null takes the key's own name, "
+            "which a PEM key does not have"
+        ),
+    ] = None
 
 
 def sections(verb: str) -> dict[str, type[msgspec.Struct]]:
@@ -86,8 +93,9 @@ def _convert(kind: type[T], name: str, values: Mapping[str, Any], texts: Mapping
         typed = {field: _typed(name, field, fields[field], text) for field, text in texts.items()}
         return msgspec.convert({**values, **typed}, kind)
     except (msgspec.ValidationError, ValueError, TypeError) as error:
+        whole = " A whole object, such as a model, is a file of its own: --config FILE." if "got `str`" in str(error) else ""
         raise UsageError(
-            f"section {name!r} of the configuration is wrong: {error}. See `lowbackground --help` and the README's table of keys."
+            f"section {name!r} of the configuration is wrong: {error}.{whole} See `lowbackground --help` and the README's table of keys."
         ) from error
 
 
@@ -116,6 +124,18 @@ def keys(kinds: Mapping[str, type[msgspec.Struct]]) -> list[str]:
 def plain(config: Mapping[str, msgspec.Struct]) -> dict[str, Any]:
     """The resolved configuration as JSON-able values, as it stands in manifests."""
     return {name: msgspec.to_builtins(section) for name, section in config.items()}
+
+
+def portable(config: Mapping[str, msgspec.Struct]) -> dict[str, Any]:
+    """The resolved configuration as it belongs into manifests and digests: what it names by a path stands there by its SHA-256.
+
+    Raises `UsageError` where such a file cannot be read.
+    """
+    from store import reading
+
+    return plain(
+        {name: reading.portable(section) if isinstance(section, reading.Read) else section for name, section in config.items()}
+    )
 
 
 def restore(plain_sections: Mapping[str, Any], verb: str) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines import config, ingest, matching, resolving
+from pipelines import config, ingest, matching, references, resolving
 from pipelines.progress import Progress
 from pipelines.runner import Runner, check_beam_args
 from pipelines.stage import Stage
 from pipelines.target import Target, apart
 from provenance import schema
 from provenance.identity import digest
-from store import files, integrity, manifest
+from store import files, manifest
 from store.errors import UsageError
 from store.manifest import Opened
 
@@ -19,8 +19,10 @@ if TYPE_CHECKING:
     from pipelines.cli import Job
 
 PREFIX = "part"
-MATCHED_DATASETS = ("bands", "documents")
-"""What of a snapshot the match reads, and so checks before it does."""
+MATCHED_DATASETS = ("bands", "documents", "leaves")
+"""What of a snapshot the match reads, and so checks before it does; its signatures too where a text may be missing."""
+
+REFERENCED = (*MATCHED_DATASETS, "signatures")
 
 
 def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -> dict[str, Any]:
@@ -38,10 +40,12 @@ def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -
     apart(into, sources)
     with Target(into, "run") as target, Runner(job.workers, job.beam_args, progress) as runner:
         for snapshot in snapshots:
-            integrity.require(snapshot, MATCHED_DATASETS)
-        opened = _Chain(target, plain, made, snapshots, runner).run(sources)
+            blind = snapshot.index_only or references.redacted(snapshot)["leaves"]
+            references.require(snapshot, (*MATCHED_DATASETS, *(("signatures",) if blind else ())))
+        chain = _Chain(target, plain, config.portable(settings), made, snapshots, runner)
+        opened = chain.run(sources)
         target.log("curate", progress)
-    return summary(into, opened) | target.note()
+    return summary(into, opened) | ({"notes": chain.notes} if chain.notes else {}) | target.note()
 
 
 def parameters(settings: dict[str, Any]) -> dict[str, Any]:
@@ -91,10 +95,19 @@ def _check_comparable(ours: dict[str, Any], snapshots: list[Opened]) -> None:
 class _Chain:
     """The stages of one run, in order."""
 
-    def __init__(self, target: Target, plain: dict[str, Any], made: dict[str, Any], snapshots: list[Opened], runner: Runner):
-        self.target, self.plain, self.made, self.snapshots, self.runner = target, plain, made, snapshots, runner
+    def __init__(
+        self,
+        target: Target,
+        plain: dict[str, Any],
+        told: dict[str, Any],
+        made: dict[str, Any],
+        snapshots: list[Opened],
+        runner: Runner,
+    ):
+        self.target, self.plain, self.told, self.made, self.snapshots, self.runner = target, plain, told, made, snapshots, runner
+        self.notes: list[str] = []
         self.references = [
-            {"id": s.id, "cutoff": s.manifest["cutoff"], "documents": s.files("documents"), "bands": s.files("bands")}
+            {"id": s.id, "cutoff": s.manifest["cutoff"], "index_only": s.index_only, **{name: s.files(name) for name in REFERENCED}}
             for s in snapshots
         ]
 
@@ -106,7 +119,8 @@ class _Chain:
 
     def run(self, sources: Sequence[str]) -> Opened:
         found = ingest.survey(sources, self.target.work, self.plain, self.runner)
-        job = digest([self.plain, self.made, ingest.inputs_digest_parts(found), [s.id for s in self.snapshots]])
+        self.notes = ingest.sidecar(found, self.plain)
+        job = digest([self.told, self.made, ingest.inputs_digest_parts(found), [s.id for s in self.snapshots]])
         if opened := self.target.claim(job):
             return opened
         parts = ingest.parts(found, self.plain["read"]["part_bytes"])
@@ -123,10 +137,10 @@ class _Chain:
         return self.target.finish(
             {
                 "job": job,
-                "config": self.plain,
-                "config_digest": digest(self.plain),
+                "config": self.told,
+                "config_digest": digest(self.told),
                 "parameters": self.made,
-                "snapshots": [{"id": s.id, "cutoff": s.manifest["cutoff"]} for s in self.snapshots],
+                "snapshots": [{"id": s.id, "cutoff": s.manifest["cutoff"], "index_only": s.index_only} for s in self.snapshots],
                 "files": manifest.sorted_files(entries),
                 "counts": counts(extracted) | _matched_counts(matched, tagged),
             },
@@ -150,9 +164,12 @@ class _Chain:
         do("rank", "matching:RankDocuments", [{"name": "all", "documents": documents, "snapshots": self.references}])
         ranked = urls("rank", "ranked")
         count = matching.ranges(sum(receipt["documents"] for receipt in extracted.values()))
-        pairs = zip(extracted, ranked, signatures, strict=True)
-        parts = [{"name": name, "ranked": a, "signatures": b} for name, a, b in pairs]
         options = config.restore(self.plain, "curate")["minhash"]
+        pairs = zip(extracted.items(), ranked, signatures, strict=True)
+        parts = [
+            {"name": name, "ranked": a, "signatures": b, "weight": matching.shuffled(receipt["documents"], options)}
+            for (name, receipt), a, b in pairs
+        ]
         do("candidates", "matching:FindCandidates", parts, matching.partitions(options, count), ranges=count)
         do(
             "pair",
@@ -160,7 +177,7 @@ class _Chain:
             [{"name": "all", "candidates": urls("candidates", "candidates"), "ranked": ranked, "parts": len(ranked)}],
         )
         measure = [{"name": f"{i:05d}", "pairs": url} for i, url in enumerate(urls("pair", "pairs"))]
-        do("measure", "matching:MeasurePairs", measure, documents=documents)
+        do("measure", "matching:MeasurePairs", measure, documents=documents, signatures=signatures)
         do("resolve", "resolving:ResolveMatches", [{"name": "all", "ranked": ranked, "measured": urls("measure", "measured")}])
         return done
 
@@ -204,6 +221,7 @@ def _matched_counts(matched: dict[str, Any], tagged: dict[str, dict[str, Any]]) 
     return {
         "candidates": total("pair", "pairs"),
         "pairs_not_compared": total("candidates", "not_compared"),
+        "pairs_estimated": total("measure", "estimated"),
         "matches": total("resolve", "matches"),
         "dropped": total("resolve", "dropped"),
         "kept": sum(kept.values()),

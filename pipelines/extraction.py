@@ -1,6 +1,7 @@
 """The fused pass: read -> page -> fingerprint -> score, for one part; no text leaves it but into its own file."""
 
 import contextlib
+import hashlib
 import json
 from dataclasses import fields, replace
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines import moments, toolbox
-from provenance import evidence, identity, minhash, pages, schema
+from provenance import attest, evidence, identity, minhash, pages, schema
 from provenance.decode import clean
 from store import files, reading, tables
 from store.errors import Incomplete
@@ -17,6 +18,12 @@ from store.records import Record, Split, Unreadable
 FLUSH_BYTES = 16 << 20
 FLUSH_ROWS = 1024
 """A batch is closed at this much decoded text and markup, or this many documents: bounded memory, full vectors."""
+
+ARCHIVE_FILE, TABLE_ROW, DECLARATION = "archive file", "table row", "declaration"
+"""Who says the date where no outside witness does: the archive's capture record, a table's own column, or the owner."""
+
+TELLING = ("id", "url", "file_path", "detail")
+"""Columns of rejects that an index-only snapshot leaves empty: they may quote what was not to be handed on."""
 
 PAGE_COLUMNS = (
     "key",
@@ -46,9 +53,14 @@ class ExtractPart:
         self.config = config.restore(self.context["config"], "freeze" if "freeze" in self.context else "curate")
         self.options = self.config["minhash"]
         self.tools = pages.tools(self.config["extract"])
-        self.evidence_tools = toolbox.evidence_tools()
+        # No detector of model text votes on what is older than the models.
+        self.evidence_tools = toolbox.evidence_tools(models="freeze" not in self.context)
         self.signatures = schema.signatures(self.options.permutations)
         self.admit = Admission(**self.context["freeze"]) if "freeze" in self.context else None
+        if self.admit is not None:
+            from pipelines.standing import CAPTURED
+
+            self.captured = CAPTURED
 
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         with _Output(self, part["name"]) as output:
@@ -60,19 +72,20 @@ class ExtractPart:
         split = Split(**piece["split"])
         documents = rejects = 0
         self._unchanged(piece)
-        for item in reading.read(piece["url"], piece["format"], split, self.config["read"]):
+        for item in reading.read(piece["url"], piece["format"], split, self.config["read"], piece["file_path"]):
             where: dict[str, Any] = {"offset": item.offset, "member_offset": item.member_offset}
             where |= {name: _clean(getattr(item, name)) for name in ("record_type", "id", "url")}
             where |= {
                 "key": identity.key(piece["sha256"], piece["copy"], item.offset, item.member_offset),
                 "file_path": piece["file_path"],
             }
-            made = self._page(item, piece["damage"])
+            made = self._page(item, piece)
             if isinstance(made, pages.Rejection):
                 output.reject({**where, "stage": made.stage, "reason": made.reason, "detail": _clean(made.detail)})
                 rejects += 1
             else:
-                output.document(where, made)
+                page, captured = made
+                output.document(where, page, captured)
                 documents += 1
         self._unchanged(piece)
         if documents + rejects != split.records:
@@ -91,18 +104,26 @@ class ExtractPart:
                 "keys would name other bytes. Let nobody write to it, and run again."
             )
 
-    def _page(self, item: Record | Unreadable, damage: tuple[int, int] | None) -> "pages.Page | pages.Rejection":
+    def _page(self, item: Record | Unreadable, piece: dict[str, Any]) -> "tuple[pages.Page, dict[str, Any]] | pages.Rejection":
+        """The document that an item gives and, in a freeze, what the stages after this one need of it."""
         if isinstance(item, Unreadable):
             return pages.Rejection("read", item.reason, item.detail)
         page = pages.page(item.record_type, item.url, item.date, item.block, item.headers, item.text, item.columns, self.tools)
         if isinstance(page, pages.Rejection):
             return page
+        damage = piece["damage"]
         if damage and damage[0] <= item.offset <= damage[1]:
             # It may be text of a broken record, written by whoever wrote the page.
             if self.admit is not None:
                 return pages.Rejection("attest", "beside_damage", "follows a damaged record, whose text may hold it")
-            return replace(page, attestation="none")
-        return page if self.admit is None else self.admit(item, page)
+            return replace(page, attestation="none"), {}
+        if self.admit is None:
+            return page, {}
+        admitted = self.admit(item, page, piece.get("witness"))
+        if isinstance(admitted, pages.Rejection):
+            return admitted
+        digests = _digests(page) if self.context.get("digests") and item.record_type == "response" else []
+        return admitted[0], _captured(page, digests) | {"witness": admitted[1], "source": piece["sha256"], "copy": piece["copy"]}
 
 
 def _clean(text: str | None) -> str | None:
@@ -111,14 +132,21 @@ def _clean(text: str | None) -> str | None:
 
 
 class Admission:
-    """What `freeze` lets in: captures that end before the cutoff, and rows without a time if somebody declares them."""
+    """What `freeze` lets in, and on whose word: captures that end before the cutoff, files that a witness knew before it, and
+    rows without a time if somebody declares them."""
 
     def __init__(self, cutoff: str, declaration: str | None):
         self.cutoff, self.declared = moments.instant(cutoff), declaration is not None
 
-    def __call__(self, item: Record, page: "pages.Page") -> "pages.Page | pages.Rejection":
+    def __call__(
+        self, item: Record, page: "pages.Page", witness: dict[str, str] | None = None
+    ) -> "tuple[pages.Page, str] | pages.Rejection":
         if page.digest_check == "disagrees":
             return pages.Rejection("attest", "digest_disagrees", "the payload is not what the record's own digest says")
+        if witness is not None:
+            known = moments.instant(witness["instant"])
+            held = attest.held_by_file(witness["level"], known, page.date, page.date_end)
+            return replace(page, attestation=witness["level"], date=held[0], date_end=held[1]), witness["name"]
         if page.date_end is not None and page.date_end >= self.cutoff:
             return pages.Rejection("attest", "after_cutoff", f"captured until {page.date_end.isoformat()}")
         if page.date_end is None and item.date is not None:
@@ -126,8 +154,30 @@ class Admission:
         if page.date_end is None and not self.declared:
             return pages.Rejection("attest", "no_capture_time", "shows no capture time; --declare says who vouches for such rows")
         if page.date_end is None:
-            return replace(page, attestation="declared")
-        return page
+            return replace(page, attestation="declared"), DECLARATION
+        return page, ARCHIVE_FILE if page.attestation == "captured" else TABLE_ROW
+
+
+def _captured(page: "pages.Page", digests: list[str]) -> dict[str, Any]:
+    """What binds a page: its text, and the time and digests by which an index may know its capture.
+
+    `page` is as the record gives it, since a witness of its file may have cut its interval to an instant.
+    """
+    text = page.text.encode()
+    precise = page.date is not None and page.date == page.date_end
+    return {
+        "text_sha256": hashlib.sha256(text).hexdigest(),
+        "text_bytes": len(text),
+        "second": int(page.date.timestamp()) if precise and page.date else None,
+        "digest": digests,
+    }
+
+
+def _digests(page: "pages.Page") -> list[str]:
+    """The payload's digests as indexes write them, none where the record has no digest of its own that agrees."""
+    if page.digest_check != "agrees":
+        return []
+    return [label for body in page.bodies for label in attest.labels(body)]
 
 
 class _Output:
@@ -141,6 +191,8 @@ class _Output:
             "signatures": step.signatures,
             "evidence": schema.EVIDENCE,
         }
+        if step.admit is not None:
+            schemas["captures"] = step.captured
         parameters = {"minhash": json.dumps(minhash.parameters(step.options), sort_keys=True)}
         base = step.context["folder"]
         self.writers = {
@@ -150,6 +202,7 @@ class _Output:
             for dataset, kind in schemas.items()
         }
         self.rows: list[dict[str, Any]] = []
+        self.captures: list[dict[str, Any]] = []
         self.rejected: list[dict[str, Any]] = []
         self.size = 0
         self.reasons: dict[str, int] = {}
@@ -172,11 +225,13 @@ class _Output:
     def reject(self, row: dict[str, Any]) -> None:
         reason = f"{row['stage']}/{row['reason']}"
         self.reasons[reason] = self.reasons.get(reason, 0) + 1
-        self.rejected.append(row)
+        self.rejected.append(row | dict.fromkeys(TELLING) if self.step.context.get("index_only") else row)
         if len(self.rejected) >= FLUSH_ROWS:
             self.flush()
 
-    def document(self, where: dict[str, Any], page: "pages.Page") -> None:
+    def document(self, where: dict[str, Any], page: "pages.Page", captured: dict[str, Any]) -> None:
+        if captured:
+            self.captures.append(where | {name: getattr(page, name) for name in PAGE_FIELDS} | captured)
         headers = json.dumps(page.http_headers) if page.http_headers else ""
         self.rows.append(where | {name: getattr(page, name) for name in PAGE_FIELDS} | {"html": page.html, "http_headers": headers})
         self.size += page.byte_count + len(page.html)
@@ -205,4 +260,6 @@ class _Output:
                 PAGE_COLUMNS,
             )
             self.writers["evidence"].write(evidence.score(page, "page", self.step.evidence_tools))
-        self.rows, self.rejected, self.size = [], [], 0
+        if self.captures:
+            self.writers["captures"].write(pa.RecordBatch.from_pylist(self.captures, schema=self.step.captured))
+        self.rows, self.captures, self.rejected, self.size = [], [], [], 0

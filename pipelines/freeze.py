@@ -1,56 +1,114 @@
-"""`freeze`: make a snapshot of sources that are older than a cutoff, which nobody can change unnoticed."""
+"""`freeze`: make a snapshot of sources that are older than a cutoff, which nobody can change unnoticed; let it grow, or redact it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipelines import config, ingest, matching, moments, sealing
-from pipelines.curate import counts, dry_run, ordered, parameters
+from pipelines import config, freezing, moments
+from pipelines.curate import dry_run, ordered, parameters
 from pipelines.progress import Progress
 from pipelines.runner import Runner, check_beam_args
-from pipelines.stage import Stage
 from pipelines.target import Target, apart
-from provenance import schema
-from provenance.identity import digest
-from store import files, manifest
+from provenance import minhash
+from store import manifest
 from store.errors import UsageError
 from store.manifest import Opened
 
 if TYPE_CHECKING:
     from pipelines.cli import Job
 
-DATASETS = ("documents", "rejects", "sources", "signatures", "bands", "evidence", "tags", "manifests")
+DATASETS = ("documents", "leaves", "rejects", "sources", "signatures", "bands", "evidence", "tags", "manifests")
 
 
-def run(sources: Sequence[str], into: str, cutoff: str, declaration: str | None, job: "Job") -> dict[str, Any]:
+@dataclass(frozen=True)
+class Order:
+    """What a freeze was asked to do, as the command line gives it."""
+
+    sources: Sequence[str]
+    into: str
+    cutoff: str | None = None
+    declaration: str | None = None
+    extends: str | None = None
+    redact: str | None = None
+    sign: str | None = None
+    index_only: bool = False
+    trust: str | None = None
+    checksums: Sequence[str] = field(default=())
+    indexes: Sequence[str] = field(default=())
+    timestamps: Sequence[str] = field(default=())
+
+
+def run(order: Order, job: "Job") -> dict[str, Any]:
     """Runs the verb; returns the closing summary. Raises `UsageError`, `CheckFailed`, `Incomplete`."""
     settings = config.resolve("freeze", job.config, job.overrides)
     check_beam_args(job.beam_args, job.workers)
     plain, made = config.plain(settings), parameters(settings)
-    admission = {"cutoff": _cutoff(cutoff), "declaration": _declaration(declaration)}
+    parent = _parent(order, made)
+    cutoff = _cutoff(order, parent)
+    admission = {"cutoff": cutoff, "declaration": _declaration(order.declaration)}
+    index_only = order.index_only or bool(parent and parent.index_only)
     if job.dry_run:
-        return dry_run(sources, into, plain | {"admission": admission}, [f"{dataset}/" for dataset in DATASETS], [])
+        writes = [f"{dataset}/" for dataset in DATASETS]
+        return dry_run(order.sources, order.into, plain | {"admission": admission}, writes, [parent.id] if parent else [])
     progress = Progress(quiet=job.quiet)
-    apart(into, sources)
-    with Target(into, "snapshot") as target, Runner(job.workers, job.beam_args, progress) as runner:
-        opened = _Chain(target, plain, made, admission, runner).run(sources)
+    apart(order.into, order.sources)
+    signer = freezing.signer(order.sign, plain["freeze"]["origin"])
+    with (
+        Target(order.into, "snapshot", parent.id if parent else None) as target,
+        Runner(job.workers, job.beam_args, progress) as runner,
+    ):
+        chain = freezing.Chain(target, plain, config.portable(settings), made, admission, runner, parent, index_only, signer)
+        opened, said = chain.run(order)
         target.log("freeze", progress)
-    return summary(into, opened) | target.note()
+    return summary(order.into, opened, said) | target.note()
 
 
-def _cutoff(text: str) -> str:
+def _parent(order: Order, made: dict[str, Any]) -> Opened | None:
+    """The version to extend. Raises `UsageError` where there is none, or what is asked for does not fit it."""
+    if order.extends is None:
+        if not order.sources:
+            raise UsageError("freeze needs a SOURCE: without --extends there is nothing that it could grow, redact or sign.")
+        if order.redact:
+            raise UsageError("--redact removes texts from a version that is there. Name it with --extends ID.")
+        return None
+    if not (order.sources or order.redact or order.sign):
+        raise UsageError("--extends was given nothing to do. Name a SOURCE to add, --redact LIST or --sign KEY.")
+    parent = manifest.open_snapshot(f"{order.into}@{order.extends}")
+    if order.index_only and not parent.index_only:
+        raise UsageError(
+            f"--index-only was asked for and {parent.id[:12]} keeps its texts; a snapshot is of one kind. Freeze into another folder."
+        )
+    try:
+        minhash.check_compatible(made["minhash"], parent.manifest["parameters"]["minhash"])
+    except ValueError as error:
+        raise UsageError(f"extending {order.into}@{parent.id[:12]}: {error}") from error
+    return parent
+
+
+def _cutoff(order: Order, parent: Opened | None) -> str:
     """The cutoff as an instant in UTC; a date is its first instant. Raises `UsageError`."""
+    text = order.cutoff
+    if text is None:
+        if parent is None:
+            raise UsageError("--cutoff is missing: it is the date before which every capture must end. Write --cutoff 2022-01-01.")
+        return str(parent.manifest["cutoff"])
     try:
         instant = moments.instant(text)
-        if instant > datetime.now(UTC):
-            raise UsageError(
-                f"--cutoff {text} lies in the future, so captures that nobody can have made would pass it. Name a past date."
-            )
-        return moments.text(instant)
     except (ValueError, OverflowError) as error:
         raise UsageError(
             f"--cutoff {text!r} is no date: {error}. Captures are compared with it; write 2022-01-01 or 2022-01-01T00:00:00Z."
         ) from error
+    if instant > datetime.now(UTC):
+        raise UsageError(
+            f"--cutoff {text} lies in the future, so captures that nobody can have made would pass it. Name a past date."
+        )
+    if parent is not None and moments.text(instant) != parent.manifest["cutoff"]:
+        raise UsageError(
+            f"--cutoff {text} is not the one of {parent.id[:12]}, {parent.manifest['cutoff']}; its documents were admitted by that one. "
+            "Leave the option out."
+        )
+    return moments.text(instant)
 
 
 def _declaration(text: str | None) -> str | None:
@@ -61,123 +119,21 @@ def _declaration(text: str | None) -> str | None:
     return text
 
 
-class _Chain:
-    """The stages of one freeze, in order."""
-
-    def __init__(self, target: Target, plain: dict[str, Any], made: dict[str, Any], admission: dict[str, Any], runner: Runner):
-        self.target, self.plain, self.made, self.admission, self.runner = target, plain, made, admission, runner
-        self.prefix = ""
-
-    def _stage(
-        self, name: str, step: str, parts: Sequence[dict[str, Any]], partitions: tuple[int, ...] = (), **context: Any
-    ) -> Stage:
-        shared = {"config": self.plain, "parameters": self.made, "prefix": self.prefix}
-        return Stage(name, f"pipelines.{step}", self.target.work, shared | context, tuple(parts), partitions)
-
-    def run(self, sources: Sequence[str]) -> Opened:
-        found = ingest.survey(sources, self.target.work, self.plain, self.runner)
-        job = digest([self.plain, self.made, self.admission, ingest.inputs_digest_parts(found)])
-        if opened := self.target.claim(job):
-            return opened
-        # Several versions of a snapshot may share a folder, so their files are told apart by their job.
-        self.prefix = job[:12]
-        extract = self._stage(
-            "extract", "extraction:ExtractPart", ingest.parts(found, self.plain["read"]["part_bytes"]), freeze=self.admission
-        )
-        extracted = self.runner.run(extract)
-        table = ingest.sources_table(found, extracted)
-        seal, sealed = self._seal(extract, extracted)
-        bands = self._bands(extract, extracted)
-        indexed = self.runner.run(bands)
-        grow = self._stage(
-            "tree", "sealing:GrowTree", [{"name": "all", "documents": matching.urls(seal.folder, sealed, "documents")}]
-        )
-        tree = self.runner.run(grow)["all"]
-        # The extracted documents stay behind: the sealed ones take their place.
-        others = {
-            name: {**receipt, "files": [f for f in receipt["files"] if not f["path"].startswith("documents/")]}
-            for name, receipt in extracted.items()
-        }
-        entries = (
-            self.target.promote(others, extract.folder)
-            + self.target.promote(sealed, seal.folder)
-            + self.target.promote(indexed, bands.folder)
-        )
-        entries.append(self.target.add_table(f"sources/{self.prefix}-00000.parquet", table, schema.SOURCES))
-        return self._finish(job, entries, extracted, sealed, tree)
-
-    def _seal(self, extract: Stage, extracted: dict[str, dict[str, Any]]) -> tuple[Stage, dict[str, dict[str, Any]]]:
-        documents = matching.urls(extract.folder, extracted, "documents")
-        search = self._stage(
-            "boilerplate",
-            "sealing:FindBoilerplate",
-            [{"name": "all", "documents": documents}],
-            hosts=self.plain["freeze"]["boilerplate_hosts"],
-        )
-        self.runner.run(search)
-        evidence = matching.urls(extract.folder, extracted, "evidence")
-        parts = [{"name": name, "documents": a, "evidence": b} for name, a, b in zip(extracted, documents, evidence, strict=True)]
-        seal = self._stage(
-            "seal",
-            "sealing:SealDocuments",
-            parts,
-            boilerplate=files.join(search.folder, "boilerplate.parquet"),
-            extractor=digest(self.made["extract"]),
-            rules=sealing.rules(self.plain, self.made),
-        )
-        return seal, self.runner.run(seal)
-
-    def _bands(self, extract: Stage, extracted: dict[str, dict[str, Any]]) -> Stage:
-        count = matching.ranges(sum(receipt["documents"] for receipt in extracted.values()))
-        signatures = matching.urls(extract.folder, extracted, "signatures")
-        parts = [
-            {"name": name, "number": number, "signatures": url}
-            for number, (name, url) in enumerate(zip(extracted, signatures, strict=True))
-        ]
-        options = config.restore(self.plain, "freeze")["minhash"]
-        return self._stage("bands", "sealing:IndexBands", parts, matching.partitions(options, count), ranges=count)
-
-    def _finish(
-        self, job: str, entries: list[dict[str, Any]], extracted: dict[str, Any], sealed: dict[str, Any], tree: dict[str, Any]
-    ) -> Opened:
-        body = {
-            "job": job,
-            "parent": None,
-            "cutoff": self.admission["cutoff"],
-            "declaration": self.admission["declaration"],
-            "config": self.plain,
-            "config_digest": digest(self.plain),
-            "parameters": self.made,
-            "tree": {"size": tree["size"], "root": tree["root"]},
-            "files": manifest.sorted_files(entries),
-            "counts": counts(extracted) | _sealed_counts(sealed),
-        }
-        return self.target.finish(body)
-
-
-def _sealed_counts(sealed: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    eligible: dict[str, int] = {}
-    size: dict[str, int] = {}
-    ineligible: dict[str, int] = {}
-    for receipt in sealed.values():
-        for level, number in receipt["eligible"].items():
-            eligible[level] = eligible.get(level, 0) + number["documents"]
-            size[level] = size.get(level, 0) + number["bytes"]
-        for reason, number in receipt["ineligible"].items():
-            ineligible[reason] = ineligible.get(reason, 0) + number
-    return {"eligible": eligible, "eligible_bytes": size, "ineligible": ineligible}
-
-
-def summary(into: str, opened: Opened) -> dict[str, Any]:
+def summary(into: str, opened: Opened, said: Sequence[str] = ()) -> dict[str, Any]:
     """The closing summary of a finished snapshot."""
     found = {
         "snapshot": into,
         "id": opened.id,
+        "parent": opened.manifest["parent"],
         "cutoff": opened.manifest["cutoff"],
         "declaration": opened.manifest["declaration"],
-        "tree": opened.manifest["tree"],
+        "tree": {name: opened.manifest["tree"][name] for name in ("size", "root")},
         **ordered(opened.manifest["counts"]),
     }
+    if said:
+        found["notes"] = list(said)
+    if opened.index_only:
+        found["line"] = "Index only: it can be deduplicated against, and holds no text that a mix could draw."
     if not opened.manifest["counts"]["documents"]:
         found["line"] = "Warning: nothing was frozen; all records were rejected, for the reasons below."
     return found

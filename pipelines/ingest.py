@@ -4,7 +4,7 @@ The survey reads every file once for its digest, its records and an independent 
 out in order of the files' digests, so that neither paths nor the order of arguments name anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -86,11 +86,29 @@ def survey(sources: Sequence[str], work: str, config: dict[str, Any], runner: Ru
     return result
 
 
-def parts(sources: Sequence[Source], part_bytes: int) -> tuple[dict[str, Any], ...]:
-    """Cuts the files into parts of about `part_bytes`: splits of large files alone, small ones together, in order."""
+def sidecar(sources: Sequence[Source], plain: dict[str, Any]) -> list[str]:
+    """What is to be said of the sidecar table: files that have no row in it, rows that name no file. Raises `UsageError`."""
+    from pipelines import config
+    from store import reading
+
+    options = config.restore({"read": plain["read"]}, "curate")["read"]
+    found = reading.coverage(options, [source.file_path for source in sources])
+    told = (("files have no row in the sidecar", found.without_row), ("rows of the sidecar name no file", found.without_file))
+    return [f"{len(names):,} {what}, first {names[0]}" for what, names in told if names]
+
+
+def parts(
+    sources: Sequence[Source], part_bytes: int, witnesses: Mapping[str, dict[str, str]] | None = None
+) -> tuple[dict[str, Any], ...]:
+    """Cuts the files into parts of about `part_bytes`: splits of large files alone, small ones together, in order.
+
+    `witnesses` gives who knew a file before the cutoff, by the file's SHA-256.
+    """
     packed: list[dict[str, Any]] = []
     for source in sources:
         where = {name: getattr(source, name) for name in ("url", "file_path", "sha256", "copy", "format", "damage", "version")}
+        if witnesses and source.sha256 in witnesses:
+            where["witness"] = witnesses[source.sha256]
         for split in source.splits:
             size = max(split["bytes"], 1)
             if not packed or packed[-1]["weight"] + size > part_bytes:
@@ -100,8 +118,13 @@ def parts(sources: Sequence[Source], part_bytes: int) -> tuple[dict[str, Any], .
     return tuple(packed)
 
 
-def sources_table(sources: Sequence[Source], receipts: dict[str, dict[str, Any]]) -> pa.Table:
-    """The `sources` dataset. Raises `CheckFailed` unless records = documents + rejects for every file."""
+def sources_table(
+    sources: Sequence[Source], receipts: dict[str, dict[str, Any]], present: Mapping[str, int] | None = None
+) -> pa.Table:
+    """The `sources` dataset. Raises `CheckFailed` unless records = documents + rejects for every file.
+
+    `present` says how many of the documents of a file (`SHA-256:copy`) became rejects after they were extracted.
+    """
     counts: dict[tuple[str, int], list[int]] = {}
     for receipt in receipts.values():
         for piece in receipt["pieces"]:
@@ -117,7 +140,8 @@ def sources_table(sources: Sequence[Source], receipts: dict[str, dict[str, Any]]
                 "something was lost. Run the same command into an empty folder; if it stays, report it with the file."
             )
         row = {name: value for name, value in asdict(source).items() if name in schema.SOURCES.names}
-        rows.append(row | {"documents": documents, "rejects": rejects})
+        again = (present or {}).get(f"{source.sha256}:{source.copy}", 0)
+        rows.append(row | {"documents": documents - again, "rejects": rejects + again})
     return pa.Table.from_pylist(sorted(rows, key=lambda row: (row["file_path"], row["sha256"], row["copy"])), schema=schema.SOURCES)
 
 

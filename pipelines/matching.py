@@ -1,4 +1,5 @@
-"""The match as stages: exact copies and ranks, then candidates by bands, then every candidate measured on its texts.
+"""The match as stages: exact copies and ranks, then candidates by bands, then every candidate measured on its texts, or
+estimated from its sketches where a text is not there.
 
 Documents of the crawl go by their rank in the order of survival (the best attested is 0), so that the first documents
 of a bucket are those that are likeliest to stay; documents of a snapshot go by their location (file << 32 | row).
@@ -35,7 +36,9 @@ PAIRS = pa.schema([("left", pa.int64()), ("right", pa.int64()), ("scope", pa.int
 LOCATED = pa.schema(
     [*PAIRS, ("left_part", pa.int32()), ("left_row", pa.int64()), ("right_part", pa.int32()), ("right_row", pa.int64())]
 )
-MEASURED = pa.schema([*PAIRS, ("key", pa.string()), ("other", pa.string()), *similarity.MEASURES, ("duplicate", pa.bool_())])
+MEASURED = pa.schema(
+    [*PAIRS, ("key", pa.string()), ("other", pa.string()), *similarity.MEASURES, ("duplicate", pa.bool_()), ("exact", pa.bool_())]
+)
 CRAWL = -1
 PAIRS_PER_FILE = 20_000
 
@@ -60,48 +63,49 @@ class RankDocuments:
             from ranked left join best using (content_id) order by part, row
         """
         entries, equal = [], 0
-        for number, table in _by_part(sql.stream(con, ordered), "part", len(part["documents"]), RANKED):
+        for number, table in sql.by_part(sql.stream(con, ordered), "part", len(part["documents"]), RANKED):
             entries.append(tables.write(self.context["folder"], f"ranked/{number:05d}.parquet", table, RANKED))
             equal += table.num_rows - table["reference"].null_count
         return {"files": entries, "documents": sum(entry["rows"] for entry in entries), "equal": equal}
 
     @staticmethod
     def _references(con: Any, snapshots: list[dict[str, Any]]) -> None:
-        """Table `best`: for each identity form in the snapshots, the document that a copy points to."""
-        fields = pa.schema([schema.SNAPSHOT_DOCUMENTS.field(name) for name in REFERENCED])
+        """Table `best`: for each identity form in the snapshots, the document that a copy points to.
+
+        A document is attested as its best leaf says. One whose text was redacted has no identity form.
+        """
+        held, bound = (pa.schema([kind.field(name) for name in names]) for kind, names in REFERENCED)
         for number, snapshot in enumerate(snapshots):
-            sql.view(con, f"snapshot{number}", snapshot["documents"], fields)
-        union = " union all ".join(f"select {n} as scope, * from snapshot{n}" for n in range(len(snapshots)))
-        if not snapshots:
-            con.register("none", fields.empty_table())
-            union = "select 0 as scope, * from none"
+            sql.view(con, f"snapshot{number}", snapshot["documents"], held)
+            sql.view(con, f"leaves{number}", snapshot["leaves"], bound)
+        con.register("nothing", held.empty_table())
+        con.register("no_leaf", bound.empty_table())
+        rows = ["select 0 as scope, * from nothing", *(f"select {n} as scope, * from snapshot{n}" for n in range(len(snapshots)))]
         con.execute(f"""
-            create table best as select content_id, scope, key as reference, eligible, attestation as reference_attestation from ({union})
-            where content_id in (select content_id from documents)
+            create table held as select * from ({" union all ".join(rows)}) where content_id in (select content_id from documents)
+        """)
+        best = ["select 0 as scope, * from no_leaf"]
+        for n in range(len(snapshots)):
+            among = f"key in (select key from held where scope = {n})"
+            best.append(f"select {n} as scope, * from ({sql.best_leaves(among, f'leaves{n}')})")
+        # A document without a leaf would be a broken snapshot's; its copies go all the same.
+        con.execute(f"""
+            create table best as
+            with proven as ({" union all ".join(best)}),
+            standing as (select scope, key, content_id, h.eligible and coalesce(p.eligible, false) as eligible,
+                coalesce(p.attestation, h.attestation) as attestation, coalesce(p.date_end, h.date_end) as date_end,
+                coalesce(p.payload_digest, h.payload_digest) as payload_digest
+              from held h left join proven p using (scope, key))
+            select content_id, scope, key as reference, eligible, attestation as reference_attestation from standing
             qualify row_number() over (partition by content_id order by eligible desc, {sql.order_of_survival()}, scope) = 1
         """)
 
 
 COMPARED = ("key", "content_id", "attestation", "date_end", "payload_digest")
-REFERENCED = ("key", "content_id", "attestation", "date_end", "payload_digest", "eligible")
-
-
-def _by_part(batches: Iterable[pa.RecordBatch], column: str, parts: int, kind: pa.Schema) -> Iterator[tuple[int, pa.Table]]:
-    """Cuts rows that are sorted by their part into one table for each part, empty ones included."""
-    waiting: list[pa.Table] = []
-    number = 0
-    for batch in batches:
-        table = pa.Table.from_batches([batch]).cast(kind)
-        while table.num_rows:
-            same = int(np.searchsorted(table[column].to_numpy(), number, "right"))
-            waiting.append(table.slice(0, same))
-            if same == table.num_rows:
-                break
-            yield number, pa.concat_tables(waiting)
-            waiting, table, number = [], table.slice(same), number + 1
-    while number < parts:
-        yield number, pa.concat_tables(waiting) if waiting else kind.empty_table()
-        waiting, number = [], number + 1
+REFERENCED = (
+    (schema.SNAPSHOT_DOCUMENTS, (*COMPARED, "eligible")),
+    (schema.LEAVES, ("index", "key", "attestation", "date_end", "payload_digest", "eligible", "redacted")),
+)
 
 
 class FindCandidates:
@@ -167,7 +171,7 @@ class PairUp:
             order by left_part, p.scope, right_part, p."left", p."right"
         """
         entries: list[dict[str, Any]] = []
-        for number, table in _by_part(sql.stream(con, located), "left_part", part["parts"], LOCATED):
+        for number, table in sql.by_part(sql.stream(con, located), "left_part", part["parts"], LOCATED):
             for start in range(0, table.num_rows, PAIRS_PER_FILE):
                 piece = table.slice(start, PAIRS_PER_FILE)
                 entries.append(
@@ -176,8 +180,15 @@ class PairUp:
         return {"files": entries, "pairs": sum(entry["rows"] for entry in entries)}
 
 
+Ends = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""Of both sides of some pairs: scope, file number and row."""
+
+
 class MeasurePairs:
-    """Step: one file of pairs -> their measured similarity; the only place where texts are read again before the mix."""
+    """Step: one file of pairs -> their similarity; the only place where texts are read again before the mix.
+
+    It is measured where both texts are there, and estimated from the signatures where one is not, in an index-only snapshot.
+    """
 
     def __init__(self, context: dict[str, Any]):
         self.context = context
@@ -191,44 +202,63 @@ class MeasurePairs:
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         pairs = tables.read([part["pairs"]])
         columns = {name: pairs[name].to_numpy() for name in LOCATED.names}
-        places: dict[tuple[int, int], dict[int, int]] = {}
-        sides = [
+        ends: Ends = [
             (np.full(pairs.num_rows, CRAWL), columns["left_part"], columns["left_row"]),
             (columns["scope"], columns["right_part"], columns["right_row"]),
         ]
-        for scopes, parts, rows in sides:
-            for scope, number, row in zip(scopes.tolist(), parts.tolist(), rows.tolist(), strict=True):
-                places.setdefault((scope, number), {}).setdefault(row, 0)
-        texts = self._texts(places)
-        left, right = (
-            np.array([places[s, p][r] for s, p, r in zip(a.tolist(), b.tolist(), c.tolist(), strict=True)], np.int64)
-            for a, b, c in sides
-        )
-        measures = similarity.measure(texts["text"], left, right, self.options)
+        texts, (left, right) = self._gather(ends, "documents", ["key", "text"])
+        there = texts["text"].is_valid().to_numpy()
+        exact = there[left] & there[right]
+        found = [similarity.measure(texts["text"], left[exact], right[exact], self.options)]
+        duplicate = np.zeros(pairs.num_rows, np.bool_)
+        duplicate[exact] = similarity.duplicate(found[0], self.match)
+        if not exact.all():
+            estimates, duplicate[~exact] = self._estimate([tuple(column[~exact] for column in end) for end in ends])
+            found.append(estimates)
+        order = np.argsort(np.concatenate([np.flatnonzero(exact), np.flatnonzero(~exact)]))
+        measures = pa.Table.from_batches(found).take(pa.array(order))
         keys = texts["key"].combine_chunks()
-        duplicate = similarity.duplicate(measures, self.match)
         result = pa.table(
-            [*(pairs[name] for name in PAIRS.names), keys.take(left), keys.take(right), *measures.columns, duplicate],
+            [*(pairs[name] for name in PAIRS.names), keys.take(left), keys.take(right), *measures.columns, duplicate, exact],
             schema=MEASURED,
         )
         entry = tables.write(self.context["folder"], f"measured/{part['name']}.parquet", result, MEASURED)
-        return {"files": [entry], "pairs": result.num_rows, "duplicates": int(duplicate.sum())}
+        return {"files": [entry], "pairs": result.num_rows, "duplicates": int(duplicate.sum()), "estimated": int((~exact).sum())}
 
-    def _texts(self, places: dict[tuple[int, int], dict[int, int]]) -> pa.Table:
-        """Keys and texts of all the rows asked for; notes in `places` where in the result each one is."""
+    def _estimate(self, ends: Ends) -> tuple[pa.RecordBatch, np.ndarray]:
+        sketches, places = self._gather(ends, "signatures", ["signature", "shingles"])
+        minima, sizes = minhash.matrix(sketches["signature"]), sketches["shingles"].to_numpy()
+        left, right = places
+        return similarity.estimate(minima[left], minima[right], sizes[left], sizes[right], self.match)
+
+    def _gather(self, ends: Ends, dataset: str, columns: list[str]) -> tuple[pa.Table, list[np.ndarray]]:
+        """Columns of all the rows that pairs ask for, each row once, and where in them each end of each pair is."""
+        places: dict[tuple[int, int], dict[int, int]] = {}
+        for end in ends:
+            for scope, number, row in zip(*(column.tolist() for column in end), strict=True):
+                places.setdefault((scope, number), {}).setdefault(row, 0)
         found, base = [], 0
         for (scope, number), rows in places.items():
-            urls = self.context["documents"] if scope == CRAWL else self.context["snapshots"][scope]["documents"]
+            urls = (self.context if scope == CRAWL else self.context["snapshots"][scope])[dataset]
             wanted = sorted(rows)
-            found.append(tables.take(urls[number], wanted, ["key", "text"]))
+            found.append(tables.take(urls[number], wanted, columns))
             rows.update({row: base + i for i, row in enumerate(wanted)})
             base += len(wanted)
-        return pa.concat_tables(found)
+        where = [
+            np.array([places[s, p][r] for s, p, r in zip(*(column.tolist() for column in end), strict=True)], np.int64)
+            for end in ends
+        ]
+        return pa.concat_tables(found), where
 
 
 def ranges(documents: int) -> int:
     """Hash ranges of each band, so that a group of the shuffle stays far below 100 MB at 16 bytes a row."""
     return max(1, -(-documents // 1_000_000))
+
+
+def shuffled(documents: int, options: minhash.MinHash) -> int:
+    """Bytes that the bands of so many documents are in a shuffle: a hash and a location for each."""
+    return 16 * options.bands * documents
 
 
 def partitions(options: minhash.MinHash, count: int) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pipelines import mixcard
+from pipelines import mixcard, references
 from pipelines.mixing import Scatter, WriteShard
 from pipelines.planning import Planned, plan
 from pipelines.progress import Progress
@@ -16,9 +16,10 @@ from pipelines.target import Target
 from provenance import floor as floors
 from provenance.floor import Mix
 from provenance.identity import digest, sha256_hex
-from store import files, integrity, manifest, shards
+from store import files, integrity, manifest, revocation, shards
 from store.errors import LowbackgroundError, UsageError
 from store.manifest import Opened
+from store.revocation import Revocations
 
 if TYPE_CHECKING:
     from pipelines.cli import Job
@@ -30,12 +31,20 @@ SNAPSHOT = "proof/snapshot.manifest"
 
 
 def run(
-    runs: Sequence[str], snapshot: str, into: str, floor: str | None, min_attestation: str | None, job: "Job"
+    runs: Sequence[str],
+    snapshot: str,
+    into: str,
+    floor: str | None,
+    min_attestation: str | None,
+    job: "Job",
+    revoked: str | None = None,
+    vkeys: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Runs the verb; returns the closing summary.
+    """Runs the verb; returns the closing summary. `revoked` is a signed list of leaves that prove nothing any more, believed by
+    the snapshot's signers and by `vkeys`.
 
-    Raises `UsageError` for a run that was not curated against the snapshot, `CheckFailed` where the human side does not
-    suffice, `Incomplete` where the run did not finish.
+    Raises `UsageError` for a run that was not curated against the snapshot, or a snapshot without texts, `CheckFailed` where
+    the human side does not suffice, `Incomplete` where the run did not finish.
     """
     from pipelines import config
 
@@ -46,15 +55,16 @@ def run(
     shards.named(mix.format)
     frozen, crawled = open_sources(snapshot, runs)
     plain, tokenizer = settings(mix)
-    order = Order(mix, plain, frozen, crawled, tokenizer)
+    lowered = revocation.read_for(frozen, revoked, vkeys) if revoked else None
+    order = Order(mix, plain, frozen, crawled, tokenizer, lowered)
     if job.dry_run:
-        return _dry_run(mix, plain, frozen, crawled, into)
+        return _dry_run(order, into)
     progress = Progress(quiet=job.quiet)
     with Target(into, "mix") as target, Runner(job.workers, job.beam_args, progress) as runner:
         opened = target.claim(order.job)
         if opened is None:
             try:
-                planned = plan(mix, frozen, crawled, target.work)
+                planned = plan(mix, frozen, crawled, target.work, revoked=lowered)
             except LowbackgroundError:
                 target.release()
                 raise
@@ -64,8 +74,13 @@ def run(
 
 
 def open_sources(snapshot: str, runs: Sequence[str]) -> tuple[Opened, list[Opened]]:
-    """The snapshot and the runs. Raises `UsageError` for a run that was not curated against this snapshot."""
+    """The snapshot and the runs.
+
+    Raises `UsageError` for a run that was not curated against this snapshot, or a snapshot without texts, `CheckFailed` where
+    files are not what a manifest says.
+    """
     frozen = manifest.open_snapshot(snapshot)
+    references.require_texts(frozen)
     crawled = list({run.id: run for run in map(manifest.open_run, runs)}.values())
     for run in crawled:
         against = [known["id"] for known in run.manifest["snapshots"]]
@@ -74,7 +89,7 @@ def open_sources(snapshot: str, runs: Sequence[str]) -> tuple[Opened, list[Opene
                 f"run {run.url} was curated against {', '.join(against) or 'no snapshot'} and the mix is to rest on {frozen.id}; copies of its "
                 f"human documents could stand in the mix as others. Run curate with --against {frozen.url}, or name the snapshot it was curated against."
             )
-    integrity.require(frozen, ("documents",))
+    references.require(frozen, ("documents", "leaves"))
     for run in crawled:
         integrity.require(run, ("documents", "tags"))
     return frozen, crawled
@@ -95,37 +110,48 @@ def settings(mix: Mix) -> tuple[dict[str, Any], bytes | None]:
     return plain | {"tokenizer": sha256_hex(data)}, data
 
 
-def _dry_run(mix: Mix, plain: dict[str, Any], frozen: Opened, crawled: list[Opened], into: str) -> dict[str, Any]:
+def _dry_run(order: "Order", into: str) -> dict[str, Any]:
     import tempfile
 
     with tempfile.TemporaryDirectory() as scratch:
-        planned = plan(mix, frozen, crawled, scratch, dry_run=True)
+        planned = plan(order.mix, order.frozen, order.crawled, scratch, dry_run=True, revoked=order.revoked)
     return {
         "dry_run": True,
-        "config": {"mix": plain},
-        "snapshot": frozen.id,
-        "inputs": [frozen.url, *(run.url for run in crawled)],
+        "config": {"mix": order.plain},
+        "snapshot": order.frozen.id,
+        "inputs": [order.frozen.url, *(run.url for run in order.crawled)],
         "shards": planned.shards,
         "realised": planned.realised,
         **planned.stated,
+        **order.revocation,
         "writes": [files.join(into, name) for name in ("data/", "proof/", "README.md", "manifest.json")],
     }
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be mixed: the settings, as a struct and as they stand in the manifest, the sources, and the tokenizer's bytes."""
+    """What is to be mixed: the settings, as a struct and as they stand in the manifest, the sources, the tokenizer's bytes, and
+    the leaves that prove nothing any more."""
 
     mix: Mix
     plain: dict[str, Any]
     frozen: Opened
     crawled: list[Opened]
     tokenizer: bytes | None
+    revoked: Revocations | None = None
 
     @property
     def job(self) -> str:
         """Digest of all that shapes the mix."""
-        return digest([self.plain, self.frozen.id, [run.id for run in self.crawled]])
+        return digest([self.plain, self.frozen.id, [run.id for run in self.crawled], *self.revocation.values()])
+
+    @property
+    def revocation(self) -> dict[str, Any]:
+        """The list that was kept to, by its scope and the number and digest of its items; nothing where none was given."""
+        if self.revoked is None:
+            return {}
+        items = [[item.kind, item.value] for item in self.revoked.items]
+        return {"revoked": {"scope": self.revoked.scope, "items": len(items), "digest": digest(items)}}
 
 
 def write(target: Target, order: Order, planned: Planned, runner: Any) -> Opened:
@@ -182,7 +208,7 @@ def _finish(
         },
         "shards": written,
         "counts": merged([receipt["counts"] for receipt in receipts]),
-        "stated": planned.stated,
+        "stated": planned.stated | order.revocation,
     }
     entries = [*entries, target.add_bytes("README.md", mixcard.card(body, order.mix.format).encode())]
     return target.finish(body | {"files": manifest.sorted_files(entries)})

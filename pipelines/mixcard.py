@@ -36,7 +36,7 @@ The human side, by who says its date and how well:
 | attestation | documents | bytes |
 |---|---|---|
 {attestations}
-
+{kept_out}
 ## What is proven, and what is not
 
 Every row tagged `human` is a document of snapshot `{snapshot}`, unchanged since it was frozen, eligible there, attested
@@ -60,7 +60,7 @@ other documents may stand between them. {repeats}
 ## Beside the mix
 
 {alternative}
-"""
+{estimated}"""
 
 
 def card(body: dict[str, Any], format_name: str) -> str:
@@ -83,6 +83,8 @@ def card(body: dict[str, Any], format_name: str) -> str:
         chunk_bytes=mix["chunk_bytes"],
         repeats=_repeats(body),
         alternative=_alternative(body),
+        kept_out=_kept_out(body["stated"]),
+        estimated=_estimated(body["stated"]),
     )
 
 
@@ -115,6 +117,25 @@ def _repeats(body: dict[str, Any]) -> str:
     return (
         f"Human documents are repeated, {epochs:g} times on average, each in one shard and a whole pass over its human side apart; "
         f"by the data-constrained law they are worth {body['stated']['human_effective']:,} {body['units'][0]} of text read once."
+    )
+
+
+def _kept_out(stated: dict[str, Any]) -> str:
+    """A paragraph on the documents of the snapshot that were not drawn though the floor had room for them; empty for none."""
+    reasons = {"redacted": "their texts were removed from the snapshot", "revoked": "all that proves them was revoked"}
+    said = [f"{number:,} because {reasons[name]}" for name, number in stated["kept_out"].items() if number]
+    return f"\nDocuments of the snapshot that were not drawn: {', '.join(said)}.\n" if said else ""
+
+
+def _estimated(stated: dict[str, Any]) -> str:
+    """A paragraph on matches that were not measured; empty where all were."""
+    blind = stated["estimated_against"]
+    if not blind:
+        return ""
+    names = " and ".join(f"`{name}`" for name in blind)
+    return (
+        f"\nCopies of documents of {names} were found without their texts, which that index does not hold: equal texts by their digests, and "
+        "near copies by an estimate from the sketches. A near copy close to the threshold may stand here, or be missing.\n"
     )
 
 

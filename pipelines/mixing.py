@@ -4,7 +4,6 @@
 that keeps the floor, and writes the shard with the leaves that prove its human side. Memory is that of one shard.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines import leaves
 from pipelines.tokenizer import Tokenizer
 from provenance import floor
 from provenance.floor import Mix
-from provenance.identity import LEAF_VERSION, Leaf, canonical_json, leaf_hash
-from provenance.schema import SHARD, TIME
+from provenance.identity import canonical_json
+from provenance.schema import LEAVES, SHARD, TIME
 from store import files, shards, tables
 from store.errors import CheckFailed
 
@@ -28,17 +28,8 @@ STRETCH_ROWS = 1024
 SCATTER_BYTES = 128 << 20
 """Text that `Scatter` holds before it writes it out by shard."""
 
-TEXTS = pa.schema(
-    [
-        ("text", pa.string()),
-        *((name, pa.string()) for name in ("key", "id", "attestation", "url", "language")),
-        ("date", TIME),
-        ("date_end", TIME),
-        ("eligible", pa.bool_()),
-        *((name, pa.string()) for name in ("witness", "payload_digest", "extractor", "rules", "leaf")),
-    ]
-)
-"""What a shard needs of a document; what only a snapshot's documents have is null for others."""
+TEXTS = pa.schema([("text", pa.string()), *((name, pa.string()) for name in ("key", "id", "url", "language")), ("date", TIME)])
+"""What a shard needs of a document; what a leaf binds comes from the leaf."""
 
 PLAN = ["source", "part", "row", "origin", "epoch", "leaf_index"]
 """What a shard needs of its plan."""
@@ -206,6 +197,18 @@ class Documents:
     place: np.ndarray
 
 
+@dataclass
+class Bound:
+    """The leaves that a shard proves, in the tree's order; `place` says of each plan row which it is, -1 where it is not human."""
+
+    leaves: pa.Table
+    place: np.ndarray
+
+    def of_rows(self, name: str) -> pa.Array:
+        """A column of the leaves for each plan row, null where it is not human."""
+        return _one(self.leaves[name]).take(pa.array(self.place, mask=self.place < 0))
+
+
 class WriteShard:
     """Writes one shard and its proof.
 
@@ -232,16 +235,15 @@ class WriteShard:
         """
         name = shards.shard_name(part["shard"], self.context["shards"])
         plan = tables.read([files.join(self.context["plan"], "shards", f"{part_name(part['shard'])}.parquet")], PLAN)
-        documents = self._documents(plan, part["shard"])
+        documents, bound = self._documents(plan, part["shard"]), self._bound(plan, part["shard"])
         pieces = cut(documents.texts, documents.place, self.mix.chunk_bytes)
-        is_human = pc.equal(plan["origin"], "human").to_numpy()
-        human = is_human[pieces.document]
+        human = (bound.place >= 0)[pieces.document]
         lengths = measure(pieces, human, self.mix.units, self.tokenizer)
         order = self._order(np.stack([lengths[unit] for unit in self.mix.units], axis=1), human, name)
-        proof = self._prove(plan, documents, is_human, name, part["shard"])
+        proof = self._prove(documents, bound, name, part["shard"])
         path = f"data/{name}{self.format.SUFFIX}"
         with files.create(files.join(self.context["folder"], path)) as sink:
-            rows = self.format.write(sink, _batches(plan, documents, pieces, order))
+            rows = self.format.write(sink, _batches(plan, documents, bound, pieces, order))
         units = {}
         for unit in self.mix.units:
             least, last = floor.surpluses(np.where(human, lengths[unit], 0)[order], lengths[unit][order], self.floor)
@@ -249,7 +251,7 @@ class WriteShard:
             units[unit] = totals | {"minimum_surplus": least, "final_surplus": last}
         entry = {"path": path, "sha256": sink.sha256, "size": sink.size, "rows": rows}
         shard = {"path": path, "rows": rows, "units": units}
-        return {"rows": rows, "files": [entry, *proof], "shard": shard, "counts": _counts(plan, documents, pieces, lengths)}
+        return {"rows": rows, "files": [entry, *proof], "shard": shard, "counts": _counts(plan, bound, pieces, lengths)}
 
     def _documents(self, plan: pa.Table, shard: int) -> Documents:
         """The shard's documents."""
@@ -273,6 +275,13 @@ class WriteShard:
             )
         table = pa.concat_tables(tables)
         return Documents(table["text"], table.drop_columns("text").combine_chunks(), spot[place.reshape(-1)])
+
+    def _bound(self, plan: pa.Table, shard: int) -> Bound:
+        """The shard's leaves."""
+        found = tables.read([files.join(self.context["plan"], "leaves", f"{part_name(shard)}.parquet")]).cast(LEAVES)
+        human = pc.equal(plan["origin"], "human").to_numpy()
+        index = plan["leaf_index"].fill_null(-1).to_numpy()
+        return Bound(found, np.where(human, np.searchsorted(found["index"].to_numpy(), index), -1))
 
     def _part(self, number: int, rows: np.ndarray, shard: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
         """The shard's texts of one part: tables, and the places of its documents in each."""
@@ -299,18 +308,20 @@ class WriteShard:
         order[turn], order[~turn] = np.flatnonzero(human), np.flatnonzero(~human)
         return order
 
-    def _prove(self, plan: pa.Table, documents: Documents, is_human: np.ndarray, name: str, shard: int) -> list[dict[str, Any]]:
+    def _prove(self, documents: Documents, bound: Bound, name: str, shard: int) -> list[dict[str, Any]]:
         """Writes the leaves of the shard's human documents, in the tree's order, and the hashes of their multiproof."""
-        index = plan["leaf_index"].to_numpy()
-        human = np.flatnonzero(is_human)
-        rows = human[np.unique(index[human], return_index=True)[1]]
-        leaves = _leaves(documents, documents.place[rows])
+        human = np.flatnonzero(bound.place >= 0)
+        place = documents.place[human[np.unique(bound.place[human], return_index=True)[1]]]
+        buffers, *where = spans(documents.texts)
+        spots = zip(*(column[place].tolist() for column in where), strict=True)
+        texts = (buffers[i][start:stop] for i, start, stop in spots)
+        keys = documents.facts["key"].take(pa.array(place)).to_pylist()
         paths = [f"proof/{name}.leaves.zst", f"proof/{name}.hashes.bin"]
         with (
             files.create(files.join(self.context["folder"], paths[0])) as packed,
             pa.CompressedOutputStream(pa.PythonFile(packed, "w"), "zstd") as out,
         ):
-            out.write(b"".join(b"%d " % number + leaf for number, leaf in zip(index[rows].tolist(), leaves, strict=True)))
+            out.write(b"".join(leaves.proven(bound.leaves, keys, texts)))
         with files.create(files.join(self.context["folder"], paths[1])) as hashes:
             hashes.write(files.read_bytes(files.join(self.context["plan"], "hashes", f"{part_name(shard)}.bin")))
         return [
@@ -319,43 +330,22 @@ class WriteShard:
         ]
 
 
-def _leaves(documents: Documents, place: np.ndarray) -> Iterator[bytes]:
-    """The leaves' bytes of the snapshot documents at `place`, from their texts. Raises `CheckFailed` where one is not the snapshot's."""
-    buffers, *where = spans(documents.texts)
-    spots = [column[place].tolist() for column in where]
-    rest = documents.facts.take(pa.array(place))
-    times = [pc.strftime(rest[name], format="%Y-%m-%dT%H:%M:%SZ").fill_null("").to_pylist() for name in ("date", "date_end")]
-    names = ("key", "attestation", "witness", "payload_digest", "extractor", "rules", "leaf")
-    words = [rest[name].fill_null("").to_pylist() for name in names]
-    # The bytes of `Leaf.data`, in a tenth of its time; were they ever others, no hash would be the snapshot's.
-    encode = msgspec.json.Encoder().encode
-    for i, start, stop, may, date, date_end, key, attestation, witness, payload, extractor, rules, bound in zip(
-        *spots, rest["eligible"].to_pylist(), *times, *words, strict=True
-    ):
-        text = hashlib.sha256(buffers[i][start:stop]).hexdigest()
-        fields = Leaf(key, text, stop - start, date, date_end, attestation, witness, may, payload, extractor, rules)
-        leaf = encode((LEAF_VERSION, *fields)) + b"\n"
-        if leaf_hash(leaf).hex() != bound:
-            raise CheckFailed(
-                f"document {key} is not what the snapshot's leaf binds; it could not be proven to anybody. "
-                "Run verify on the snapshot, and restore what it names."
-            )
-        yield leaf
-
-
-def _batches(plan: pa.Table, documents: Documents, pieces: Pieces, order: np.ndarray) -> Iterator[pa.RecordBatch]:
+def _batches(plan: pa.Table, documents: Documents, bound: Bound, pieces: Pieces, order: np.ndarray) -> Iterator[pa.RecordBatch]:
     """The shard's rows in order, a row group at a time."""
     facts = documents.facts.select([name for name in SHARD.names if name in documents.facts.column_names])
-    origin, epoch = _one(plan["origin"]), _one(plan["epoch"])
+    # What no leaf proves has no level in a shard, whatever its capture record says; what one proves has the leaf's date.
+    planned = {
+        "origin": _one(plan["origin"]),
+        "epoch": _one(plan["epoch"]),
+        "attestation": bound.of_rows("attestation").fill_null("none"),
+        "date": pc.if_else(pa.array(bound.place >= 0), bound.of_rows("date"), _one(facts["date"]).take(pa.array(documents.place))),
+    }
     for rows in _grouped(pieces, order):
-        planned = pa.array(pieces.document[rows])
-        of_text = facts.take(pa.array(documents.place[pieces.document[rows]]))
+        document = pieces.document[rows]
+        of_text = facts.take(pa.array(documents.place[document]))
         made = {
             "text": pieces.texts(rows),
-            "origin": origin.take(planned),
-            # What no leaf proves has no level in a shard, whatever its capture record says.
-            "attestation": pc.if_else(pc.equal(origin.take(planned), "human"), _one(of_text["attestation"]), "none"),
-            "epoch": epoch.take(planned),
+            **{name: column.take(pa.array(document)) for name, column in planned.items()},
             "chunk": pa.array(pieces.chunk[rows], pa.int32()),
             "chunks": pa.array(pieces.chunks[rows], pa.int32()),
         }
@@ -368,7 +358,7 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
 
 
-def _counts(plan: pa.Table, documents: Documents, pieces: Pieces, lengths: dict[str, np.ndarray]) -> dict[str, Any]:
+def _counts(plan: pa.Table, bound: Bound, pieces: Pieces, lengths: dict[str, np.ndarray]) -> dict[str, Any]:
     """Rows, documents, bytes and tokens, in all and by origin, and of the human side by attestation and witness."""
     measured = {"rows": np.bincount(pieces.document, minlength=plan.num_rows), "documents": np.ones(plan.num_rows, np.int64)}
     for unit in [unit for unit in ("bytes", "tokens") if unit in lengths]:
@@ -377,7 +367,7 @@ def _counts(plan: pa.Table, documents: Documents, pieces: Pieces, lengths: dict[
     human = origin == "human"
     labels = {"origins": (origin, np.ones(plan.num_rows, bool))}
     for column, name in (("attestation", "attestations"), ("witness", "witnesses")):
-        labels[name] = (np.array(documents.facts[column].fill_null("").to_pylist(), dtype=object)[documents.place], human)
+        labels[name] = (np.array(bound.of_rows(column).fill_null("").to_pylist(), dtype=object), human)
     found: dict[str, Any] = {unit: int(values.sum()) for unit, values in measured.items()}
     for name, (label, among) in labels.items():
         groups = sorted(set(label[among].tolist()))

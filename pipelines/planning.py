@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from pipelines import leaves, moments
 from pipelines import mixing as steps
-from pipelines import moments
 from provenance import floor as floors
 from provenance.floor import Mix
 from provenance.identity import Tree
@@ -17,6 +17,7 @@ from store import files, tables
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
 from store.mixing import Part, Plan
+from store.revocation import Revocations
 
 ORIGINS = ("unknown", "machine_generated", "machine_translated")
 
@@ -46,13 +47,21 @@ class Side:
     budget: int | None
 
 
-def plan(mix: Mix, frozen: Opened, crawled: list[Opened], work: str, dry_run: bool = False) -> Planned:
-    """Plans a mix and writes the plan below `work`, one file per shard and per source file.
+def plan(
+    mix: Mix,
+    frozen: Opened,
+    crawled: list[Opened],
+    work: str,
+    dry_run: bool = False,
+    revoked: Revocations | None = None,
+) -> Planned:
+    """Plans a mix and writes the plan below `work`, one file per shard and per source file. `revoked` names leaves that prove
+    nothing any more.
 
     Raises `CheckFailed` where no human document reaches the level, or the budget cannot be met as the config asks.
     """
     share = floors.fraction(mix.floor)
-    made, tree = _candidates(mix, frozen, crawled, work)
+    made, tree = _candidates(mix, frozen, crawled, work, revoked)
     supply = made.supply()
     human, other = made.units("human", mix.units), made.units("other", mix.units)
     if not len(human) and share > 0:
@@ -75,7 +84,7 @@ def plan(mix: Mix, frozen: Opened, crawled: list[Opened], work: str, dry_run: bo
         unit: {"human": int(totals[i]), "total": int(totals[i] + other[taken, i].sum())} for i, unit in enumerate(mix.units)
     }
     _check_budget(mix, realised, human, other)
-    stated = _stated(mix, made, supply, human[:, 0], side, realised)
+    stated = _stated(mix, made, supply, human[:, 0], side, realised) | _sources(made, crawled)
     folder = files.join(work, "plan")
     urls = [part.url for part in made.parts]
     numbers: dict[str, dict[str, int]] = {}
@@ -89,16 +98,12 @@ def _parts(opened: Opened) -> list[Part]:
     return [Part(opened.id, entry["path"], files.join(opened.url, entry["path"])) for entry in opened.entries("documents")]
 
 
-def _candidates(mix: Mix, frozen: Opened, crawled: list[Opened], work: str) -> tuple[Plan, Tree]:
-    made = Plan(mix.seed, work)
+def _candidates(mix: Mix, frozen: Opened, crawled: list[Opened], work: str, revoked: Revocations | None) -> tuple[Plan, Tree]:
+    made, tree = Plan(mix.seed, work), leaves.tree(frozen)
     cutoff = moments.instant(frozen.manifest["cutoff"]) - moments.instant("1970-01-01")
-    made.freeze(_parts(frozen), cutoff // timedelta(microseconds=1))
-    tree, bound = Tree(made.leaves()), frozen.manifest["tree"]
-    if (len(tree.levels[0]), tree.root.hex()) != (bound["size"], bound["root"]):
-        raise CheckFailed(
-            f"the documents of snapshot {frozen.id} do not give the tree root of its manifest; nothing taken from it could be proven. "
-            "Run verify on the snapshot, and restore what it names."
-        )
+    if revoked is not None:
+        made.revoke(revoked)
+    made.freeze(_parts(frozen), frozen.files("leaves"), cutoff // timedelta(microseconds=1))
     made.attest(mix.min_attestation)
     for number, run in enumerate(crawled):
         made.crawl(number, _parts(run), run.files("tags"))
@@ -242,16 +247,23 @@ def _stated(
     }
 
 
+def _sources(made: Plan, crawled: list[Opened]) -> dict[str, Any]:
+    """What of the sources stays out whatever the config says, and where near copies were only estimated."""
+    blind = {known["id"] for run in crawled for known in run.manifest["snapshots"] if known.get("index_only")}
+    return {"kept_out": made.kept_out(), "estimated_against": sorted(blind)}
+
+
 def _write(made: Plan, tree: Tree, shards: int, folder: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Writes the plan of each shard with its multiproof, and which rows of each part are read; returns the steps' parts."""
     shard_jobs, parts_jobs = [], []
     for shard in range(shards):
-        table, name = made.shard(shard), steps.part_name(shard)
-        indices = np.unique(table["leaf_index"].drop_null().to_numpy()).tolist()
+        table, bound, name = made.shard(shard), made.proofs(shard), steps.part_name(shard)
+        indices = bound["index"].to_pylist()
         files.write_bytes(files.join(folder, "hashes", f"{name}.bin"), b"".join(tree.multiproof(indices)) if indices else b"")
         digest = tables.write(folder, f"shards/{name}.parquet", table, table.schema)["sha256"]
+        proofs = tables.write(folder, f"leaves/{name}.parquet", bound, bound.schema)["sha256"]
         size = int(np.sum(table["byte_count"].to_numpy()))
-        shard_jobs.append({"name": name, "shard": shard, "plan": digest, "weight": size})
+        shard_jobs.append({"name": name, "shard": shard, "plan": digest, "leaves": proofs, "weight": size})
     if shards > 1:
         for number in range(len(made.parts)):
             rows, name = made.rows(number), steps.part_name(number)

@@ -1,4 +1,4 @@
-"""`query`: one SQL question, or a question that has a name, to a run, a snapshot or a mix.
+"""`query`: one SQL question, or a question that has a name, to a run, a snapshot, a mix or a folder of mixes.
 
 A question only reads. The answer goes to a file or to standard output as a table for people, or as CSV, JSON (one array
 of objects) or Parquet for programs.
@@ -11,7 +11,7 @@ import math
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
-from store import files
-from store.catalog import connect, named_queries
+from store import files, revocation
+from store.catalog import connect, each_mix, named_queries, open_target
 from store.errors import CheckFailed, UsageError
-from store.manifest import Opened, open_any
+from store.manifest import Opened
+from store.revocation import Revocations
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,17 +37,26 @@ _READS = ("SELECT", "MULTI", "EXPLAIN")
 """Types of statement that may run; MULTI is what DuckDB makes of PIVOT."""
 
 
-def run(target: str, sql_or_name: str, fmt: str = "table", out: str | None = None) -> dict[str, Any]:
-    """Answers one question about the run, snapshot or mix at `target`; returns its columns and number of rows.
+def run(
+    target: str,
+    sql_or_name: str,
+    fmt: str = "table",
+    out: str | None = None,
+    revoked: str | None = None,
+    keys: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Answers one question about what lies at `target`; returns its columns and number of rows.
 
-    `fmt` is one of `FORMATS`; `out` is a URL or path, and standard output without it. Raises `UsageError` for an unknown
-    name or format, a question for another kind of thing, SQL that DuckDB refuses, or a statement that is not a question.
+    `fmt` is one of `FORMATS`; `out` is a URL or path, and standard output without it. `revoked` is the URL of a revocation
+    list, signed by one of `keys` (verifier keys) or by a signer of the snapshot; it gives the views `revoked` and `lowered`
+    (snapshot) or `touched` (mixes). Raises `UsageError` for an unknown name or format, a question for another kind of
+    thing, SQL that DuckDB refuses, or a statement that is not a question; `CheckFailed` for a list that nobody signed.
     """
     if fmt not in FORMATS:
         raise UsageError(f"--format {fmt} is not known; it decides how the answer is written. Use one of {', '.join(FORMATS)}.")
-    opened = open_any(target)
-    sql = _resolve(opened, sql_or_name)
-    with connect(opened) as con:
+    opened = open_target(target)
+    sql = _resolve(opened, sql_or_name, revoked)
+    with connect(opened, _revocations(opened, revoked, keys)) as con:
         reader = _ask(con, opened, sql)
         names = _distinct(reader.schema.names)
         batches = _batches(reader, opened)
@@ -56,15 +66,27 @@ def run(target: str, sql_or_name: str, fmt: str = "table", out: str | None = Non
     return {"verb": "query", "target": target, "id": opened.id, "columns": names, "rows": rows, "format": fmt, "out": out}
 
 
-def answer(target: str, sql_or_name: str) -> dict[str, Any]:
+def _revocations(opened: Opened, url: str | None, keys: Iterable[str]) -> Revocations | None:
+    """The list, signed by a key of the user or of a snapshot that is asked about, or that a mix asked about was drawn from."""
+    if url is None:
+        return None
+    if opened.kind == "snapshot":
+        return revocation.read_for(opened, url, keys)
+    if opened.kind == "run":
+        raise UsageError(f"--revoked lowers documents of a snapshot, and {opened.url} is a run. Ask the snapshot, or the mixes.")
+    signers = {vkey for mix in each_mix(opened).values() for vkey in revocation.of_mix(mix)[1].get("signers") or []}
+    return revocation.read(url, sorted(signers), keys)
+
+
+def answer(target: str, sql_or_name: str, revoked: str | None = None, keys: Iterable[str] = ()) -> dict[str, Any]:
     """The summary of `run` with the answer itself, a list of objects, under `answer`."""
     with tempfile.TemporaryDirectory() as scratch:
         path = files.join(scratch, "answer.json")
-        summary = run(target, sql_or_name, "json", path)
+        summary = run(target, sql_or_name, "json", path, revoked, keys)
         return summary | {"out": None, "answer": json.loads(files.read_bytes(path))}
 
 
-def _resolve(opened: Opened, sql_or_name: str) -> str:
+def _resolve(opened: Opened, sql_or_name: str, revoked: str | None = None) -> str:
     """The SQL to run: a named query's, or what was given."""
     text = sql_or_name.strip()
     if not _NAME.fullmatch(text):
@@ -77,6 +99,8 @@ def _resolve(opened: Opened, sql_or_name: str) -> str:
         raise UsageError(
             f"{text} asks about a {fit}, and {opened.url} is a {opened.kind}, which lacks what it counts. {_hint(opened.kind)}"
         )
+    if named[text].revoked and revoked is None:
+        raise UsageError(f"{text} asks what a revocation list touches, and none was given. Add --revoked FILE.")
     return named[text].sql
 
 

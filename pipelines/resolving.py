@@ -82,9 +82,8 @@ class ResolveMatches:
         ids = pa.array([snapshot["id"] for snapshot in self.context["snapshots"]] + [None], pa.string())
         shown = measured.filter(related)
         scope = shown["scope"].to_numpy()
-        rows = {name: shown[name] for name in ("key", "other", "similarity", "containment", "contained", "duplicate")}
+        rows = {name: shown[name] for name in ("key", "other", "similarity", "containment", "contained", "duplicate", "exact")}
         rows |= {
-            "exact": pa.repeat(True, shown.num_rows),
             "identical": pa.repeat(False, shown.num_rows),
             "scope": pa.array(np.where(scope == CRAWL, "crawl", "snapshot"), pa.string()),
             "snapshot": ids.take(pa.array(np.where(scope == CRAWL, len(ids) - 1, scope))),
@@ -102,9 +101,9 @@ class ResolveMatches:
         for copy in copied:
             pair = measured.slice(copy["pair"], 1).to_pylist()[0]
             snapshot = None if pair["scope"] == CRAWL else self.context["snapshots"][pair["scope"]]["id"]
-            values = {name: pair[name] for name in ("other", "similarity", "containment", "contained", "duplicate")}
+            values = {name: pair[name] for name in ("other", "similarity", "containment", "contained", "duplicate", "exact")}
             scope = "crawl" if pair["scope"] == CRAWL else "snapshot"
-            rows.append(values | {"key": copy["key"], "exact": True, "identical": False, "scope": scope, "snapshot": snapshot})
+            rows.append(values | {"key": copy["key"], "identical": False, "scope": scope, "snapshot": snapshot})
         return rows
 
 
@@ -144,14 +143,15 @@ class _Documents:
         return result, copied
 
     def equal_pairs(self, snapshots: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Rows of `matches` for equal identity forms."""
+        """Rows of `matches` for equal identity forms; against an index-only snapshot they are equal by their digest alone."""
         same = {"similarity": 1.0, "containment": 1.0, "contained": 1.0, "exact": True, "identical": True, "duplicate": True}
         rows = []
         for key, rank, first, scope, reference in zip(
             *(self.columns[n] for n in ("key", "rank", "first", "scope", "reference")), strict=True
         ):
             if reference is not None:
-                rows.append(same | {"key": key, "other": reference, "scope": "snapshot", "snapshot": snapshots[scope]["id"]})
+                other = {"other": reference, "scope": "snapshot", "snapshot": snapshots[scope]["id"]}
+                rows.append(same | other | {"key": key, "exact": not snapshots[scope]["index_only"]})
             elif rank != first:
                 rows.append(same | {"key": key, "other": self.key_of(first), "scope": "crawl", "snapshot": None})
         return rows

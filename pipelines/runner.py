@@ -29,6 +29,8 @@ REFUSED = {
     "interactiverunner": "it keeps results in memory; leave --runner out for the local runner",
 }
 LOCAL = ("", "fnapirunner")
+SHUFFLE = 64 << 20
+"""Bytes that one pipeline shuffles at most, by its parts' weights: `FnApiRunner` holds them all, several times over."""
 
 
 def _option(beam_args: Sequence[str], name: str) -> str:
@@ -177,8 +179,12 @@ class Runner:
             at = job
 
         stage.announce = note
+        # Another runner gets the whole stage at once; this process takes a shuffle in pieces, as the workers do.
+        local = _option(self.beam_args, "runner").rpartition(".")[2].lower() in LOCAL
+        pieces = _chunks(parts, partitions, len(of.partitions), 1) if partitions and local else [partitions]
         try:
-            run_pipeline(of.spec(), parts, partitions, self.beam_args)
+            for piece in pieces:
+                run_pipeline(of.spec(), parts, piece, self.beam_args)
         except LowbackgroundError:
             raise
         except Exception as error:
@@ -189,7 +195,7 @@ class Runner:
     def _run_pool(self, of: Stage, parts: list[dict[str, Any]], partitions: list[int]) -> None:
         while len(self._pool) < self.workers:
             self._pool.append(Worker(len(self._pool), self._said))
-        orders = _orders(parts, partitions, self.workers)
+        orders = _orders(parts, partitions, len(of.partitions), self.workers)
         spec = of.spec() | {"parts": []}
         for worker in self._pool:
             self._next(worker, orders, spec)
@@ -213,13 +219,21 @@ class Runner:
             worker.send({"spec": spec, "beam_args": self.beam_args, **order})
 
 
-def _orders(parts: list[dict[str, Any]], partitions: list[int], workers: int) -> Iterator[dict[str, Any]]:
-    """Work for whichever worker is free: the heaviest parts first, in orders that get smaller towards the end, so that
-    all end together (guided self-scheduling, Polychronopoulos and Kuck 1987)."""
+def _chunks(parts: list[dict[str, Any]], partitions: list[int], of: int, workers: int) -> list[list[int]]:
+    """The missing partitions, of `of` in the stage, in equal runs: as few as keep each below `SHUFFLE` bytes, and as many for
+    each worker. Neighbours stay together, since they are ranges of one band, whose hashes are made once for all of them."""
+    size = sum(part.get("weight", 0) for part in parts) / of
+    count = max(-(-len(partitions) // max(int(SHUFFLE / size), 1)) if size else 1, 1)
+    count = min(-(-count // workers) * workers, len(partitions))
+    return [partitions[i * len(partitions) // count : (i + 1) * len(partitions) // count] for i in range(count)]
+
+
+def _orders(parts: list[dict[str, Any]], partitions: list[int], of: int, workers: int) -> Iterator[dict[str, Any]]:
+    """Work for whichever worker is free: partitions of a shuffle in runs that fit into memory; else the heaviest parts first,
+    in orders that get smaller towards the end, so that all end together (guided self-scheduling, Polychronopoulos and Kuck
+    1987)."""
     if partitions:
-        for i in range(workers):
-            if own := partitions[i::workers]:
-                yield {"parts": parts, "partitions": own}
+        yield from ({"parts": parts, "partitions": own} for own in _chunks(parts, partitions, of, workers))
         return
     rest = sorted(parts, key=lambda part: (-part.get("weight", 0), part["name"]))
     # An order is a pipeline, which costs a tenth of a second or two to start: the last ones do not get smaller than this.

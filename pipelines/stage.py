@@ -27,7 +27,11 @@ RECEIPTS = "receipts"
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage. `parts` have a `name` (unique) and a `weight` (bytes); `partitions` make it a shuffle stage."""
+    """One stage. `parts` have a `name` (unique) and a `weight`; `partitions` make it a shuffle stage.
+
+    The weight is the bytes that a part reads; in a shuffle stage, the bytes that it sends into all partitions together, by
+    which the stage is cut into pieces that fit into memory.
+    """
 
     name: str
     step: str

@@ -8,7 +8,7 @@ HIDDEN = {"exit_code", "verb", "rows", "why", "line", "kind", "result"}
 
 DETAILS = {
     "mix": {"requested", "counts", "supply", "crawled", "human_epochs", "human_effective"},
-    "verify": {"counts", "units", "anchored"},
+    "verify": {"counts", "units", "anchored", "first_wrong_rows"},
 }
 """Parts of a verb's summary that stand in `--json`, in the manifest and in the report, and would bury the table."""
 

@@ -1,6 +1,8 @@
 """`verify`: checks a snapshot, a run or a mix from its own bytes, against an id that the user trusts."""
 
 import re
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from pipelines.progress import Meter
@@ -12,35 +14,129 @@ CONSISTENT = 3
 """Exit code for what is consistent in itself but was not held against an id from elsewhere."""
 
 
-def run(target: str, anchor: str | None, quiet: bool = False) -> dict[str, Any]:
+def run(
+    target: str,
+    anchor: str | None,
+    quiet: bool = False,
+    sample: float | None = None,
+    replay: Sequence[str] = (),
+    sample_seed: str | None = None,
+) -> dict[str, Any]:
     """Verifies what lies at `target`; returns the summary with `wrong`, `missing`, `extra` and `exit_code`.
 
     Raises `UsageError` where nothing finished lies there. `anchor` is the id of the snapshot that the user trusts: the
-    snapshot's own, the one that a run was curated against, or the one that a mix draws its human side from.
+    snapshot's own or that of a version which it extends, the one that a run was curated against, or the one that a mix draws
+    its human side from. `sample` (0 < share <= 1) looks at a random part of a snapshot's files, and `replay` names SOURCES
+    to extract a random part of its documents from again; `sample_seed` repeats a draw.
     """
     anchor = _normal(anchor)
+    if sample is not None and not 0 < sample <= 1:
+        raise UsageError(
+            f"--sample {sample} is no share of the files; nothing could be drawn. Give more than 0 and at most 1, such as 0.01."
+        )
     try:
         kind, opened = _open(target)
     except CheckFailed as error:
         return _failed(target, str(error))
+    if kind != "snapshot" and (sample is not None or replay):
+        raise UsageError(
+            f"--sample and --replay are for snapshots, and {target} is a {kind}. Leave them out: all of it is checked."
+        )
     if kind == "mix":
         from store.verify_mix import verify_mix
 
         summary = verify_mix(target, anchor)
         return summary | {"kind": "mix", "target": target} | _verdict(summary, anchor)
-    check = integrity.check_run if kind == "run" else integrity.check_snapshot
+    if kind == "snapshot":
+        return _snapshot(target, opened, anchor, quiet, sample, replay, sample_seed)
     meter = Meter("verify", sum(entry["size"] for entry in opened.manifest["files"]), quiet)
-    summary = check(opened, meter).summary() | {"id": opened.id, "kind": kind, "target": target, "anchor": anchor}
-    trusted = [opened.id] if kind == "snapshot" else [snapshot["id"] for snapshot in opened.manifest["snapshots"]]
+    summary = integrity.check_run(opened, meter).summary() | {"id": opened.id, "kind": kind, "target": target, "anchor": anchor}
+    trusted = [snapshot["id"] for snapshot in opened.manifest["snapshots"]]
     if anchor and anchor not in trusted:
-        where = f"{manifest.MANIFESTS}/{opened.id}.json" if kind == "snapshot" else manifest.MANIFEST
-        summary["wrong"].append(where)
-        summary["why"][where] = f"the anchor is {anchor}, and this {kind} has {', '.join(trusted) or 'no snapshot'}"
+        _blame(summary, manifest.MANIFEST, f"the anchor is {anchor}, and this run has {', '.join(trusted) or 'no snapshot'}")
     verdict = _verdict(summary, anchor)
-    if kind == "run" and verdict["exit_code"] == 0:
+    if verdict["exit_code"] == 0:
         # A run proves nothing to a third party: it can only be whole, and name the snapshot.
         verdict["result"] = "CONSISTENT, CURATED AGAINST THE ANCHOR"
     return _describe(opened, summary) | verdict
+
+
+def _snapshot(
+    target: str,
+    opened: Opened,
+    anchor: str | None,
+    quiet: bool,
+    share: float | None,
+    replay: Sequence[str],
+    seed: str | None,
+) -> dict[str, Any]:
+    """Verifies a snapshot, or a sample of it."""
+    from store import sampling
+    from store.verify_snapshot import check_snapshot
+
+    seed = seed or sampling.fresh_seed()
+    sample = None if share is None else sampling.Sample(share, seed)
+    meter = Meter("verify", sum(entry["size"] for entry in opened.manifest["files"]), quiet)
+    summary = check_snapshot(opened, meter, sample).summary()
+    summary |= {"id": opened.id, "kind": "snapshot", "target": target, "anchor": anchor}
+    where = f"{manifest.MANIFESTS}/{opened.id}.json"
+    extends = None
+    if anchor and anchor != opened.id:
+        try:
+            extends = _extended(opened, anchor)
+            summary["extends"] = extends["id"]
+        except (CheckFailed, ValueError) as error:
+            _blame(summary, where, str(error))
+    if older := manifest.older_rules(opened):
+        summary["rules_other_then"] = older
+    if replay and not (summary["wrong"] or summary["missing"]):
+        _replay(opened, replay, share, seed, summary)
+    verdict = _verdict(summary, anchor)
+    if verdict["exit_code"] != 1 and share is not None:
+        verdict["result"] = "SAMPLED, NO CHANGE FOUND" if anchor else "SAMPLED, NOT ANCHORED"
+    if verdict["exit_code"] == 0 and extends:
+        verdict["result"] += ", EXTENDS THE ANCHOR"
+    return _describe(opened, summary, extends) | verdict
+
+
+def _blame(summary: dict[str, Any], path: str, why: str) -> None:
+    """Adds a wrong file to a summary; the first reason stays."""
+    if path not in summary["wrong"]:
+        summary["wrong"] = sorted([*summary["wrong"], path])
+    summary["why"].setdefault(path, why)
+
+
+def _extended(opened: Opened, anchor: str) -> dict[str, Any]:
+    """The anchor's tree, which each version from the anchor to this one proves to be a beginning of its own.
+
+    Raises `CheckFailed` where the anchor is none of the versions that this one extends or a manifest between is missing or
+    changed, `ValueError` where a proof fails.
+    """
+    from store.verify_history import check_chain
+
+    versions = manifest.lineage(opened)
+    at = next((number for number, version in enumerate(versions) if version.id == anchor), None)
+    if at is None:
+        raise CheckFailed(f"the anchor is {anchor}, and this snapshot is {opened.id}, which does not extend it")
+    for parent, version in pairwise(versions[at:]):
+        check_chain(version, parent)
+    return {"id": anchor, "size": versions[at].manifest["tree"]["size"]}
+
+
+def _replay(opened: Opened, sources: Sequence[str], share: float | None, seed: str, summary: dict[str, Any]) -> None:
+    """Adds what extracting again gave; a text that differs under the same parameters makes its file a wrong one."""
+    from pipelines import replay
+
+    try:
+        found = replay.replay(opened, sources, share, seed)
+    except CheckFailed as error:
+        summary["replay"] = {"impossible": str(error)}
+        return
+    for key, path in found.pop("paths").items():
+        _blame(summary, path, f"document {key} is not what its source gives: {found['differ'][key]}")
+    if found["other_parameters"]:
+        found["note"] = "parameters are not those of the freeze, so a text that differs is no proof of a change"
+    summary["replay"] = found
 
 
 def _normal(anchor: str | None) -> str | None:
@@ -87,14 +183,26 @@ def _verdict(summary: dict[str, Any], anchor: str | None) -> dict[str, Any]:
     return {"result": "VERIFIED", "exit_code": 0}
 
 
-def _describe(opened: Opened, summary: dict[str, Any]) -> dict[str, Any]:
+def _describe(opened: Opened, summary: dict[str, Any], extends: dict[str, Any] | None = None) -> dict[str, Any]:
     """Adds what is proven, in one line, to the summary of a run or snapshot."""
     if summary["wrong"] or summary["missing"]:
         return summary
     counts = opened.manifest["counts"]
     if opened.kind == "run":
         line = f"{counts['records']:,} records = {counts['documents']:,} documents + {counts['rejects']:,} rejects; nothing was lost silently"
-    else:
-        levels = ", ".join(f"{number:,} {level}" for level, number in sorted(counts["eligible"].items())) or "none"
-        line = f"{counts['documents']:,} documents unchanged since id {opened.id[:12]}; eligible as human, by attestation: {levels}; cutoff {opened.manifest['cutoff']}"
+        return summary | {"line": line}
+    levels = ", ".join(f"{number:,} {level}" for level, number in sorted(counts["eligible"].items()) if number) or "none"
+    line = f"{counts['documents']:,} documents unchanged since id {opened.id[:12]}; eligible as human, by attestation: {levels}; cutoff {opened.manifest['cutoff']}"
+    if extends:
+        line += f"; extends the anchor {extends['id'][:12]}, whose {extends['size']:,} leaves are the first of its {opened.manifest['tree']['size']:,} by consistency proof"
+    if sampled := summary.get("sampled"):
+        line = f"{_chances(sampled)}; {line.replace('unchanged since', 'of')}"
     return summary | {"line": line}
+
+
+def _chances(sampled: dict[str, Any]) -> str:
+    missed = ", ".join(
+        f"{chance:.3g} if {number} {'file was' if number == '1' else 'files were'} changed"
+        for number, chance in sampled["missed_if_files_changed"].items()
+    )
+    return f"SAMPLED {sampled['files']} files; a change is missed with a probability of at most {missed or 0}"

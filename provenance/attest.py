@@ -1,6 +1,7 @@
-"""The attestation level that a capture reaches by itself, and the check of its own digest.
+"""The attestation level that a capture reaches by itself, the check of its own digest, and what a witness of its file adds.
 
-Levels above these (`released`, `corroborated`, `timestamped`) need a witness outside the file.
+`released` and `timestamped` come from who knew the whole file before the cutoff (`provenance.witnesses`), and `corroborated`
+from an index that names the one record; whose word counts, `provenance.trust` says.
 """
 
 import base64
@@ -28,6 +29,9 @@ _HASHES = {
 }
 
 _BASE32 = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ2345670189", "0123456789ABCDEFGHIJKLMNOPQRSTUVZZZZ")
+
+FILE_LEVELS = ("released", "timestamped")
+"""Levels that a witness of a whole source file gives to each record in it."""
 
 
 class Attestation(NamedTuple):
@@ -94,3 +98,24 @@ def attest(record_type: str, interval: tuple[datetime, datetime] | None, digest_
     if record_type == "row":
         return Attestation("declared", None)
     return Attestation("none", "no_capture")
+
+
+def held_by_file(level: str, known: datetime, first: datetime | None, last: datetime | None) -> tuple[datetime | None, datetime]:
+    """The interval of a record of a file that was known at `known`, given the interval that the record itself shows, if any.
+
+    The end is the earlier one of both: a file cannot hold what was captured after it was known, whatever the record says. Then
+    the beginning is no later than the end either. Raises `ValueError` for a level that no file gives.
+    """
+    if level not in FILE_LEVELS:
+        raise ValueError(f"{level} is no level that a witness of a file gives; these are {', '.join(FILE_LEVELS)}")
+    end = known if last is None else min(last, known)
+    return (None if first is None else min(first, end)), end
+
+
+def labels(body: bytes) -> tuple[str, str]:
+    """SHA-1 (upper-case base32, as CDX files write it) and SHA-256 (hex) of a payload, labelled.
+
+    For joins with indexes, many of which know SHA-1 alone; by itself that binds nothing, as two files of one SHA-1 can be made.
+    """
+    sha1 = base64.b32encode(hashlib.sha1(body, usedforsecurity=False).digest()).decode()
+    return f"sha1:{sha1}", f"sha256:{hashlib.sha256(body).hexdigest()}"

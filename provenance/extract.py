@@ -25,7 +25,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from provenance import decode, language, tag_soup
+from provenance import decode, language, tag_soup, wikitext
 from provenance.extractors import names
 from provenance.tag_soup import hostile, strip_tags, unescape
 
@@ -131,6 +131,7 @@ def digest(options: Extract) -> dict[str, Any]:
         "plain_text_version": PLAIN_TEXT_VERSION,
         "strip_tags_version": tag_soup.VERSION,
         "unicode": unicodedata.unidata_version,
+        "wikitext_version": wikitext.VERSION,
         "options": msgspec.to_builtins(options),
     }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from provenance import attest, dates, extract, http, language
+from provenance import attest, dates, extract, http, language, wikitext
 from provenance.decode import clean, decode, looks_like_text, nul_pattern
 from provenance.extract import Extract
 from provenance.http import Rejection
@@ -20,8 +20,9 @@ from provenance.identity import canonical_json, content_id, sha256_hex
 
 __all__ = ["Page", "Rejection", "Tools", "page", "tools", "word_count"]
 
-NO_DOCUMENT = frozenset(("warcinfo", "request", "metadata", "revisit", "continuation"))
-"""Record types that are no captures of a text; each is a reject of that name."""
+NO_DOCUMENT = frozenset(("warcinfo", "request", "metadata", "revisit", "continuation", "dns", "ftp", "whois"))
+"""Record types that are no captures of a text; each is a reject of that name. The last three are those of ARC records by the
+scheme of their address: what a name server, an FTP server or a registry answered a crawler."""
 
 _HTML = frozenset(("text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml"))
 _XML = frozenset(
@@ -97,7 +98,8 @@ class Page:
     """A row of `documents` without its key and place, and what the signals look at besides the text.
 
     `html` is the decoded page (`` for rows and plain text) and `http_headers` the response's, names in lower case;
-    `attestation_reason` says why the level is `none`. These three are not stored.
+    `attestation_reason` says why the level is `none`, and `bodies` are a capture's payload as stored and after transfer
+    decoding, over which digests may be taken. These four are not stored.
     """
 
     text: str
@@ -118,6 +120,7 @@ class Page:
     dump: str | None = None
     html: str = ""
     http_headers: dict[str, str] = field(default_factory=dict)
+    bodies: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,16 +190,24 @@ def page(
         token_count=None,
         html="" if payload.kind == "plain" else decoded,
         http_headers=payload.headers,
+        bodies=payload.bodies,
     )
 
 
 def _row(
     url: str | None, date: str | None, text: str | None, columns: dict[str, Any], tools: Tools, now: datetime | None
 ) -> Page | Rejection:
-    """A table row's page: its text as it is, the columns we know carried, the others as JSON."""
+    """A table row's page: its text as it is, or read where it is wikitext, the columns we know carried, the others as JSON."""
     text = clean(text or "")
     if not text or text.isspace():
         return Rejection("extract", "empty_text", "the row holds no text")
+    if columns.get("markup") == "wikitext":
+        try:
+            text = wikitext.plain_text(text, columns.get("aside", ()))
+        except wikitext.TooComplex as error:
+            return Rejection("extract", "wikitext_too_complex", str(error))
+        if not text:
+            return Rejection("extract", "no_content", "the wikitext holds templates and files alone")
     counted = _counted(text, tools.options)
     if isinstance(counted, Rejection):
         return counted

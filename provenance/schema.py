@@ -7,12 +7,34 @@ join them. All times are UTC.
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the datasets' layout; it stands in every manifest, and a reader refuses another one."""
 
+DATA_VERSION = 3
+"""Version of what stands in the datasets; it stands in every manifest, and a reader that finds another one says what changed."""
+
+CHANGES: tuple[tuple[str, int, str], ...] = (
+    ("data", 2, "texts are the block classifier's, charsets come from a cascade, language scores are calibrated"),
+    ("schema", 2, "a snapshot keeps its leaves in a dataset of their own, and documents no longer carry them"),
+    ("data", 3, "leaves are `lowbackground-leaf-2`, which name the leaf that they are a further witness of"),
+)
+"""What each version changed, in order: (`schema` or `data`, version, rule)."""
+
 ORIGINS = ("human", "machine_generated", "machine_translated", "unknown")
-ATTESTATIONS = ("none", "declared", "captured", "released", "corroborated", "timestamped")
-"""Attestation levels from the weakest to the strongest; see `provenance.attest` for their predicates."""
+LEVELS = {
+    "none": "no usable date (the page's own is never one), or a digest that disagrees: no snapshot holds it",
+    "declared": "the person who froze it says so (`--declare`), in words that stay in the manifest, or a table's own column does",
+    "captured": "the archive file's own capture record says so, and a payload digest that it gives was recomputed and agrees; "
+    "whoever made the file could have written any date",
+    "released": "the file's SHA-256 stands in a list of checksums that was published before the cutoff (`--checksums`)",
+    "corroborated": "an index by another custodian gives the same URL, second and payload digest (`--index`)",
+    "timestamped": "an independent time stamp of before the cutoff over the file, or over a list of checksums that holds it "
+    "(`--timestamp`: RFC 3161, OpenTimestamps)",
+}
+"""Predicate of each attestation level; see `provenance.attest` and `provenance.trust`."""
+
+ATTESTATIONS = tuple(LEVELS)
+"""Attestation levels from the weakest to the strongest."""
 
 TIME = pa.timestamp("us", tz="UTC")
 
@@ -44,7 +66,11 @@ DOCUMENTS = _schema(
     ("dump", pa.string(), "name of the crawl, where the source gives one"),
     ("date", TIME, "start of the capture interval, from the capture record itself"),
     ("date_end", TIME, "last instant of the capture interval; equals `date` where that is precise"),
-    ("attestation", pa.string(), "level that the capture reaches by itself: none, declared or captured"),
+    (
+        "attestation",
+        pa.string(),
+        "level of `provenance.attest`: what the capture reaches by itself and, in a snapshot, with its witnesses",
+    ),
     ("payload_digest", pa.string(), "SHA-256, in hex, of the payload bytes, recomputed"),
     ("digest_check", pa.string(), "what recomputing the record's own digest gave: agrees, disagrees, absent or unknown algorithm"),
     ("charset", pa.string(), "encoding by which the payload was decoded, null for text that came decoded"),
@@ -69,21 +95,38 @@ SNAPSHOT_DOCUMENTS = pa.schema(
     [
         *DOCUMENTS,
         *_schema(
-            ("witness", pa.string(), "who says the date: the archive file or the owner's declaration"),
+            ("witness", pa.string(), "who says the date: the archive file, the owner's declaration, or a name of the trust list"),
             ("eligible", pa.bool_(), "whether a mix may count it as human"),
-            ("ineligible_reason", pa.string(), "why not, null where eligible"),
-            ("extractor", pa.string(), "digest of the settings that made the text"),
-            ("rules", pa.string(), "digest of the rules that decided eligibility"),
-            ("leaf", pa.string(), "SHA-256, in hex, of the document's leaf in the Merkle tree"),
+            ("ineligible_reason", pa.string(), "why not, null where eligible; `redacted` and why where the text was removed"),
         ),
     ]
 )
+"""Documents of a snapshot. In an index-only snapshot and where a text was redacted, `text` and all that would give it away is null."""
+
+LEAVES = _schema(
+    ("index", pa.int64(), "place in the Merkle tree, from 0"),
+    KEY,
+    ("text_sha256", pa.string(), "SHA-256, in hex, of the exact UTF-8 text"),
+    ("text_bytes", pa.int64(), "its length in bytes"),
+    ("date", TIME, "start of the capture interval"),
+    ("date_end", TIME, "last instant of the capture interval"),
+    ("attestation", pa.string(), "level that this leaf proves"),
+    ("witness", pa.string(), "who says so"),
+    ("eligible", pa.bool_(), "whether a mix may count it as human"),
+    ("payload_digest", pa.string(), "SHA-256, in hex, of the payload bytes; empty for text that came as a row"),
+    ("extractor", pa.string(), "digest of the settings that made the text"),
+    ("rules", pa.string(), "digest of the rules that decided eligibility"),
+    ("names", pa.string(), "hash of the leaf that this one is a further witness of; empty for a document's first"),
+    ("leaf", pa.string(), "RFC 6962 hash of the leaf, in hex: SHA-256(0x00 || its bytes)"),
+    ("redacted", pa.string(), "why its text was removed, null where it was not; all else but key, index and leaf is null then"),
+)
+"""The leaves of a snapshot in the order of its tree: sorted by key within each extension, extensions one after the other."""
 
 REJECTS = _schema(
     KEY,
     ID,
     *WHERE,
-    ("stage", pa.string(), "where it ended: read, http, decode, extract, attest"),
+    ("stage", pa.string(), "where it ended: read, http, decode, extract, attest, or present (in the snapshot already)"),
     ("reason", pa.string(), "short name of the reason, countable"),
     ("detail", pa.string(), "what was seen"),
 )
@@ -120,7 +163,11 @@ MATCHES = _schema(
     ("similarity", pa.float64(), "Jaccard similarity of the two shingle sets, 0 to 1"),
     ("containment", pa.float64(), "share of this document's shingles that the other has"),
     ("contained", pa.float64(), "share of the other's shingles that this document has"),
-    ("exact", pa.bool_(), "measured from the texts (true) or estimated from the signatures"),
+    (
+        "exact",
+        pa.bool_(),
+        "measured from the texts; false against a snapshot without them, where the similarity is the sketches' estimate, or 1 by equal digests",
+    ),
     ("identical", pa.bool_(), "whether the identity forms are equal"),
     ("scope", pa.string(), "snapshot or crawl: where the other document is"),
     ("snapshot", pa.string(), "id of that snapshot, null within the crawl"),
@@ -193,7 +240,7 @@ DATASETS: dict[str, pa.Schema] = {
     "matches": MATCHES,
     "tags": TAGS,
 }
-"""Datasets of a run, by the folder that holds them; a snapshot adds `bands` and widens `documents`."""
+"""Datasets of a run, by the folder that holds them; a snapshot adds `leaves` and `bands` and widens `documents`."""
 
 
 def doc(field: pa.Field) -> str:

@@ -1,7 +1,8 @@
 """Similarity: what two texts have in common, measured on their sets of shingles, and when that makes a duplicate.
 
 A candidate is not a duplicate: bands propose, this measures. Sets are of 64-bit shingle hashes; that two different shingles
-of a pair of million-shingle texts share one has a probability below 1e-7.
+of a pair of million-shingle texts share one has a probability below 1e-7. Where one of the texts is not there, its sketch
+gives an estimate instead.
 """
 
 from __future__ import annotations
@@ -159,6 +160,30 @@ def similarity(left: pa.Array | pa.ChunkedArray, right: pa.Array | pa.ChunkedArr
     return measure(texts, np.arange(len(left)), np.arange(len(left)) + len(left), options)
 
 
+def estimate(
+    left: np.ndarray, right: np.ndarray, left_size: np.ndarray, right_size: np.ndarray, options: Match
+) -> tuple[pa.RecordBatch, np.ndarray]:
+    """`measure` and `duplicate` of pairs of which a text is not there: (schema `MEASURES`, bool n), from the sketches.
+
+    `left` and `right` are signatures (uint32, n x permutations), the sizes counts of distinct shingles (n). Of k minima m are
+    equal; m / k estimates the Jaccard similarity J with a standard error of sqrt(J (1 - J) / k) (A. Broder, "On the resemblance
+    and containment of documents", 1997). What both have is then J (|A| + |B|) / (1 + J) = m (|A| + |B|) / (k + m) shingles, at
+    most the smaller side's, and all three shares follow from it; `intersection` is rounded, the decision is not. A text
+    without shingles, whose minima are all ones, is similar to nothing.
+    """
+    permutations = left.shape[1]
+    sizes = np.stack([np.asarray(left_size, object), np.asarray(right_size, object)])
+    # Integers of any length, in units of 1 / (k + m) of a shingle.
+    agree = (left == right).sum(axis=1).astype(object)
+    unit = agree + permutations
+    a, b = sizes * unit
+    common = np.minimum(agree * sizes.sum(axis=0), np.minimum(a, b))
+    shares = [_share(*(side.astype(np.float64) for side in (common, whole))) for whole in (a + b - common, a, b)]
+    counts = [(2 * common + unit) // (2 * unit), *sizes]
+    measures = pa.record_batch([*shares, *(pa.array(column.tolist(), pa.int64()) for column in counts)], schema=MEASURES)
+    return measures, _duplicate(common, a, b, options)
+
+
 def duplicate(measures: pa.RecordBatch | pa.Table, options: Match) -> np.ndarray:
     """Whether the left document of each measured pair is a duplicate of the right one (bool, n).
 
@@ -168,9 +193,13 @@ def duplicate(measures: pa.RecordBatch | pa.Table, options: Match) -> np.ndarray
     integers, never as rounded numbers.
     """
     common, left, right = (measures.column(name).to_numpy() for name in ("intersection", "left_size", "right_size"))
+    return _duplicate(common, left, right, options)
+
+
+def _duplicate(common: np.ndarray, left: np.ndarray, right: np.ndarray, options: Match) -> np.ndarray:
     near, inside = threshold("similarity", options.similarity), threshold("containment", options.containment)
-    return (common > 0) & (
-        (common * near.denominator >= near.numerator * (left + right - common))
-        | (common * inside.denominator >= inside.numerator * left)
-        | ((common * inside.denominator >= inside.numerator * right) & (left <= LARGER * right))
-    )
+    alike = common * near.denominator >= near.numerator * (left + right - common)
+    of_left = common * inside.denominator >= inside.numerator * left
+    of_right = (common * inside.denominator >= inside.numerator * right) & (left <= LARGER * right)
+    found: np.ndarray = ((common > 0) & (alike | of_left | of_right)).astype(np.bool_)
+    return found

@@ -1,5 +1,8 @@
 """A finished run, snapshot or mix as one DuckDB database: a view per dataset, over the files that its manifest lists.
 
+A folder whose direct subfolders are mixes is one database too, of all their shards. With a revocation list the database
+says what the list touches.
+
 The database is in memory and closed to the world: once the views stand, DuckDB may open the listed files and nothing
 else, loads no extension and cannot be talked out of it. What is not in the manifest is not in a view.
 """
@@ -14,16 +17,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from provenance.schema import BANDS, DATASETS, SHARD, SNAPSHOT_DOCUMENTS
-from store import files
+from provenance.schema import ATTESTATIONS, BANDS, DATASETS, LEAVES, SHARD, SNAPSHOT_DOCUMENTS
+from store import files, revocation
 from store.errors import CheckFailed, UsageError
-from store.manifest import Opened, open_any
-from store.sql import pattern, quote, register
+from store.manifest import MANIFEST, MANIFESTS, Opened, open_any, open_mix
+from store.revocation import Revocations
+from store.sql import best_leaves, pattern, quote, register
 
 if TYPE_CHECKING:
     import duckdb
 
-KINDS = ("run", "snapshot", "mix")
+KINDS = ("run", "snapshot", "mix", "mixes")
 QUERIES = Path(__file__).parent / "queries"
 
 _CLOSED: dict[str, Any] = {
@@ -37,21 +41,25 @@ _VIEWS: dict[str, dict[str, pa.Schema]] = {
     "snapshot": {
         **{name: kind for name, kind in DATASETS.items() if name != "matches"},
         "documents": SNAPSHOT_DOCUMENTS,
+        "leaves": LEAVES,
         "bands": BANDS,
     },
     "mix": {},
+    "mixes": {},
 }
 """Views that are always there, also where the manifest lists no file of theirs."""
 
 
 @dataclass(frozen=True)
 class NamedQuery:
-    """One file of `store/queries`: what it answers (its first line), what it can be asked of, and its text."""
+    """One file of `store/queries`: what it answers (its first line), what it can be asked of, its text, and whether it
+    needs a revocation list (a third line `-- with: revoked`)."""
 
     name: str
     answers: str
     kinds: tuple[str, ...]
     sql: str
+    revoked: bool = False
 
 
 def named_queries() -> dict[str, NamedQuery]:
@@ -65,28 +73,72 @@ def named_queries() -> dict[str, NamedQuery]:
             raise ValueError(
                 f"{path.name} must begin with a line `-- what it answers` and a line `-- of: ` that names any of {', '.join(KINDS)}"
             )
-        found[path.stem] = NamedQuery(path.stem, answers.removeprefix("-- "), kinds, sql)
+        found[path.stem] = NamedQuery(path.stem, answers.removeprefix("-- "), kinds, sql, "\n-- with: revoked\n" in sql)
     return found
 
 
-def connect(target: str | Opened) -> "duckdb.DuckDBPyConnection":
-    """An in-memory DuckDB connection with the views of a run, a snapshot (`URL` or `URL@ID`) or a mix.
+def open_target(url: str) -> Opened:
+    """Whatever can be asked at `url`: a snapshot, a run, a mix, or a folder whose direct subfolders are mixes.
+
+    Such a folder opens as kind `mixes`; its manifest has the mixes' own by folder name, and all their files. Raises
+    `UsageError` where there is none of these, `CheckFailed` for a manifest that was changed.
+    """
+    names = [] if any(files.exists(files.join(url, name)) for name in (MANIFEST, MANIFESTS)) else _mixes(url)
+    if not names:
+        return open_any(url)
+    made = {name: open_mix(files.join(url, name)) for name in names}
+    listing = [{**entry, "path": f"{name}/{entry['path']}"} for name, mix in made.items() for entry in mix.manifest["files"]]
+    return Opened(url, "", {"kind": "mixes", "mixes": {name: mix.manifest for name, mix in made.items()}, "files": listing})
+
+
+def _mixes(url: str) -> list[str]:
+    """Names of the direct subfolders that hold a manifest of a mix, sorted."""
+    fs, path = files.split_url(url)
+    if not fs.isdir(path):
+        return []
+    fs.invalidate_cache()
+    folders = sorted(
+        str(entry["name"]).rstrip("/").rpartition("/")[2] for entry in fs.ls(path, detail=True) if entry["type"] == "directory"
+    )
+    found = []
+    for name in folders:
+        where = files.join(url, name, MANIFEST)
+        if files.exists(where) and b'"kind":"mix"' in files.read_bytes(where):
+            found.append(name)
+    return found
+
+
+def each_mix(opened: Opened) -> dict[str, Opened]:
+    """The mixes of a folder by name; a mix by itself has the empty name."""
+    if opened.kind == "mix":
+        return {"": opened}
+    return {name: Opened(files.join(opened.url, name), body["id"], body) for name, body in opened.manifest["mixes"].items()}
+
+
+def connect(target: str | Opened, revoked: Revocations | None = None) -> "duckdb.DuckDBPyConnection":
+    """An in-memory DuckDB connection with the views of a run, a snapshot (`URL` or `URL@ID`), a mix or a folder of mixes.
 
     Views: one per dataset (`documents`, `rejects`, ... ; a mix has `shards`, with the number of the `shard` and of the
     `row` in it), `evidence_wide` (one row per document: its tags and a column per signal), `files` (path, size, sha256,
-    rows) and `manifest` (key, value; nested keys are joined by dots). Times are UTC.
+    rows) and `manifest` (key, value; nested keys are joined by dots). In a folder of mixes, `shards` has the `mix` (its
+    folder) as first column, and `mixes` has mix, id and snapshot. Times are UTC.
+
+    With a verified list there are `revoked` (kind, value, reason) and, of a snapshot, `lowered` (key, bytes, the levels
+    `before` and `after`), of mixes `touched` (mix, key, kind, value, reason).
 
     Raises `UsageError` where there is nothing finished, `CheckFailed` where a listed file is missing or unreadable.
     """
     import duckdb
 
-    opened = target if isinstance(target, Opened) else open_any(target)
+    opened = target if isinstance(target, Opened) else open_target(target)
     con = duckdb.connect(":memory:", config=_CLOSED)
     con.execute("SET TimeZone = 'UTC'")
     con.execute(f"SET temp_directory = {quote(os.path.join(tempfile.gettempdir(), f'lowbackground-duckdb-{os.getpid()}'))}")
     register(con, opened.url)
     try:
         _create_views(con, opened)
+        if revoked is not None:
+            _revoke(con, opened, revoked)
     except (duckdb.IOException, duckdb.InvalidInputException, duckdb.HTTPException) as error:
         raise CheckFailed(
             f"{opened.url} cannot be read as its manifest describes it ({_first_line(error)}), so no answer would be whole. "
@@ -97,6 +149,24 @@ def connect(target: str | Opened) -> "duckdb.DuckDBPyConnection":
     con.execute("SET enable_external_access = false")
     con.execute("SET lock_configuration = true")
     return con
+
+
+def _revoke(con: "duckdb.DuckDBPyConnection", opened: Opened, revoked: Revocations) -> None:
+    """The tables that say what a list holds and touches."""
+    con.from_arrow(revoked.table()).create("revoked")
+    if opened.kind == "snapshot":
+        levels = _list(list(ATTESTATIONS))
+        con.execute(
+            f"CREATE VIEW lowered AS SELECT key, bytes, {levels}[before] AS before, {levels}[after] AS after "
+            f"FROM ({revocation.judged()}) WHERE after IS DISTINCT FROM before"
+        )
+    elif opened.kind in ("mix", "mixes"):
+        con.execute("CREATE TABLE touched (mix VARCHAR, key VARCHAR, kind VARCHAR, value VARCHAR, reason VARCHAR)")
+        for name, mix in each_mix(opened).items():
+            if revoked.applies(*revocation.of_mix(mix)):
+                con.from_arrow(revocation.touched(mix, revoked)).create_view("found")
+                con.execute(f"INSERT INTO touched SELECT {quote(name)}, * FROM found")
+                con.execute("DROP VIEW found")
 
 
 def identifier(name: str) -> str:
@@ -137,7 +207,7 @@ def _create_views(con: "duckdb.DuckDBPyConnection", opened: Opened) -> None:
     schemas = _VIEWS.get(opened.kind)
     if schemas is None:
         raise UsageError(f"{opened.url} is a {opened.kind}, and only {', '.join(KINDS)} can be queried.")
-    listed = {entry["path"].split("/")[0] for entry in opened.manifest["files"] if "/" in entry["path"]}
+    listed = {entry["path"].split("/")[0] for entry in opened.manifest["files"] if "/" in entry["path"] and opened.kind != "mixes"}
     for dataset in sorted({*schemas, *listed} - {"data"}):
         urls = [url for url in opened.files(dataset) if url.endswith(".parquet")]
         if urls:
@@ -149,9 +219,28 @@ def _create_views(con: "duckdb.DuckDBPyConnection", opened: Opened) -> None:
         con.execute(f"CREATE VIEW {identifier(dataset)} AS {body}")
     if opened.kind == "mix":
         con.execute(f"CREATE VIEW shards AS {_shards(con, opened)}")
+    elif opened.kind == "mixes":
+        mixes = each_mix(opened)
+        parts = [f"SELECT {quote(name)} AS mix, * FROM ({_shards(con, mix)})" for name, mix in mixes.items()]
+        con.execute(f"CREATE VIEW shards AS {' UNION ALL '.join(parts)}")
+        columns = {
+            "mix": list(mixes),
+            "id": [mix.id for mix in mixes.values()],
+            "snapshot": [mix.manifest.get("snapshot", {}).get("id") for mix in mixes.values()],
+        }
+        con.from_arrow(pa.table({name: pa.array(column, pa.string()) for name, column in columns.items()})).create("mixes")
     else:
+        if opened.kind == "snapshot" and opened.manifest["counts"].get("leaves", 0) > opened.manifest["counts"].get("documents", 0):
+            con.execute("ALTER VIEW documents RENAME TO documents_as_frozen")
+            con.execute(f"CREATE VIEW documents AS {_WITNESSED}")
         con.execute(f"CREATE VIEW evidence_wide AS {_wide(con)}")
     _describe(con, opened)
+
+
+_WITNESSED = f"""
+SELECT d.* REPLACE (coalesce(best.attestation, d.attestation) AS attestation, coalesce(best.witness, d.witness) AS witness)
+FROM documents_as_frozen d LEFT JOIN ({best_leaves()}) best USING (key)"""
+"""Documents with what their best leaf proves, where further witnesses came after the first."""
 
 
 def _nothing(types: dict[str, str]) -> str:
@@ -203,7 +292,10 @@ def _describe(con: "duckdb.DuckDBPyConnection", opened: Opened) -> None:
             "rows": pa.array([entry.get("rows") for entry in entries], pa.int64()),
         }
     )
-    pairs = dict(flatten({"id": opened.id, "url": opened.url, **opened.manifest}))
+    body = dict(opened.manifest)
+    if opened.kind == "mixes":
+        body["mixes"] = {name: {n: v for n, v in mix.items() if n != "files"} for name, mix in body["mixes"].items()}
+    pairs = dict(flatten({"id": opened.id, "url": opened.url, **body}))
     values = pa.table({"key": pa.array(list(pairs), pa.string()), "value": pa.array(list(pairs.values()), pa.string())})
     con.from_arrow(listing).create("files")
     con.from_arrow(values).create("manifest")

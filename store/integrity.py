@@ -7,13 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from provenance.identity import merkle_root
-from provenance.schema import DATASETS, SNAPSHOT_DOCUMENTS
-from store import files, sql, tables
+from provenance.schema import DATASETS
+from store import damage, files, sql, tables
 from store.errors import CheckFailed
-from store.manifest import MANIFEST, MANIFESTS, WORK, Opened, parse, snapshot_ids
+from store.manifest import MANIFEST, WORK, Opened
 
 
 @dataclass
@@ -24,11 +22,20 @@ class Findings:
     missing: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     why: dict[str, str] = field(default_factory=dict)
+    first_wrong_rows: dict[str, int] = field(default_factory=dict)
+    in_the_making: list[str] = field(default_factory=list)
+    """Files that an unfinished command has moved into place; running it again finishes or replaces them."""
+    sampled: dict[str, Any] | None = None
     bytes: int = 0
 
     @property
     def clean(self) -> bool:
         return not (self.wrong or self.missing or self.extra)
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything that is listed is there and right."""
+        return not (self.wrong or self.missing)
 
     def blame(self, path: str, why: str) -> None:
         """Notes that a file is wrong; the first reason stays."""
@@ -36,8 +43,17 @@ class Findings:
             self.wrong.append(path)
         self.why.setdefault(path, why)
 
+    def lose(self, path: str, why: str = "") -> None:
+        """Notes that a file is missing, and why if that is known."""
+        self.missing.append(path)
+        if why:
+            self.why.setdefault(path, why)
+
     def summary(self) -> dict[str, Any]:
-        return {"wrong": sorted(self.wrong), "missing": sorted(self.missing), "extra": sorted(self.extra), "why": self.why}
+        found: dict[str, Any] = {name: sorted(getattr(self, name)) for name in ("wrong", "missing", "extra")}
+        found |= {"why": self.why, "first_wrong_rows": dict(sorted(self.first_wrong_rows.items()))}
+        found |= {"in_the_making": sorted(self.in_the_making)} if self.in_the_making else {}
+        return found if self.sampled is None else found | {"sampled": self.sampled}
 
 
 def check_files(
@@ -61,7 +77,8 @@ def check_files(
             elif actual != (entry["sha256"], entry["size"]):
                 found.blame(
                     path,
-                    f"{actual[1]} bytes with SHA-256 {actual[0]}, where the manifest lists {entry['size']} with {entry['sha256']}",
+                    f"{actual[1]} bytes with SHA-256 {actual[0]}, where the manifest lists {entry['size']} with {entry['sha256']}"
+                    f"{damage.describe(files.join(base, path), entry['size'])}",
                 )
             else:
                 found.bytes += entry["size"]
@@ -125,49 +142,3 @@ def check_run(opened: Opened, seen: Callable[[int], None] = lambda _: None) -> F
     if found.clean:
         _recount_run(opened, found)
     return found
-
-
-def check_snapshot(opened: Opened, seen: Callable[[int], None] = lambda _: None) -> Findings:
-    """Checks a snapshot's files and that the Merkle root of its manifest is that of its documents' leaves."""
-    found = Findings()
-    check_files(opened.url, opened.manifest["files"], found, seen)
-    listed = {entry["path"] for entry in opened.manifest["files"]}
-    for name in snapshot_ids(opened.url):
-        path = f"{MANIFESTS}/{name}.json"
-        listed.add(path)
-        if name != opened.id:
-            listed |= _listed_elsewhere(opened.url, path, found)
-    check_nothing_else(opened.url, listed, found)
-    documents = [entry["path"] for entry in opened.entries("documents")]
-    if not set(documents) & set(found.wrong + found.missing):
-        _check_tree(opened, found)
-    return found
-
-
-def _listed_elsewhere(url: str, path: str, found: Findings) -> set[str]:
-    """Files of another version of the snapshot."""
-    try:
-        return {entry["path"] for entry in parse(files.read_bytes(files.join(url, path)), path)["files"]}
-    except CheckFailed as error:
-        found.blame(path, str(error))
-        return set()
-
-
-def _check_tree(opened: Opened, found: Findings) -> None:
-    leaves = tables.read(opened.files("documents"), ["key", "leaf", "attestation", "eligible"], SNAPSHOT_DOCUMENTS)
-    order = pc.sort_indices(leaves["key"])
-    joined = bytes.fromhex("".join(leaves["leaf"].take(order).to_pylist()))
-    tree = opened.manifest["tree"]
-    root = merkle_root([joined[i : i + 32] for i in range(0, len(joined), 32)]).hex()
-    held = leaves.filter(leaves["eligible"])["attestation"].value_counts().to_pylist()
-    eligible = {level["values"]: level["counts"] for level in held}
-    if opened.manifest["counts"].get("eligible") != eligible or opened.manifest["counts"].get("documents") != leaves.num_rows:
-        found.blame(
-            f"{MANIFESTS}/{opened.id}.json",
-            f"its counts are not those of the rows: {leaves.num_rows} documents, eligible {eligible}",
-        )
-    if (leaves.num_rows, root) != (tree["size"], tree["root"]):
-        found.blame(
-            f"{MANIFESTS}/{opened.id}.json",
-            f"its tree has {tree['size']} leaves and root {tree['root']}, and the documents give {leaves.num_rows} and {root}",
-        )

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import msgspec
 
 from provenance.identity import canonical_json, digest, sha256_hex
-from provenance.schema import SCHEMA_VERSION
+from provenance.schema import CHANGES, DATA_VERSION, SCHEMA_VERSION
 from store import files
 from store.errors import CheckFailed, UsageError
 
@@ -20,6 +20,9 @@ MANIFEST = "manifest.json"
 MANIFESTS = "manifests"
 WORK = "_work"
 """Folder of work in progress, below a target; gone when the manifest is there."""
+PLACING = "placing.json"
+"""In the folder of work: paths of the files that are being moved into place, so that who verifies an earlier version meanwhile,
+or after a kill, does not take them for foreign ones."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,17 @@ class Opened:
     @property
     def kind(self) -> str:
         return str(self.manifest["kind"])
+
+    @property
+    def index_only(self) -> bool:
+        """Whether it is a snapshot of leaves and sketches without text."""
+        return self.manifest.get("index_only") is True
+
+    @property
+    def parent(self) -> str | None:
+        """Id of the version that a snapshot extends, None for a first one."""
+        parent: str | None = self.manifest.get("parent")
+        return parent
 
     def entries(self, dataset: str) -> list[dict[str, Any]]:
         """The manifest's lines for one dataset's files, in order of path."""
@@ -59,20 +73,29 @@ def _place(target: str, path: str, data: bytes, work: str | None) -> None:
 
 def write(target: str, body: dict[str, Any], work: str | None = None) -> Opened:
     """Writes the manifest of a run or a mix, and so finishes it."""
-    body = {"schema_version": SCHEMA_VERSION, **body}
+    body = {"schema_version": SCHEMA_VERSION, "data_version": DATA_VERSION, **body}
     data = canonical_json({**body, "id": digest(body)})
     manifest = json.loads(data)
     _place(target, MANIFEST, data, work)
     return Opened(target, manifest["id"], manifest)
 
 
+def snapshot_bytes(body: dict[str, Any]) -> bytes:
+    """The bytes of a snapshot's manifest, whose SHA-256 will be its id."""
+    return canonical_json({"kind": "snapshot", "schema_version": SCHEMA_VERSION, "data_version": DATA_VERSION, **body})
+
+
 def write_snapshot(target: str, body: dict[str, Any], work: str | None = None) -> Opened:
     """Writes the manifest of a snapshot under its own digest, and so finishes it."""
-    manifest = {"kind": "snapshot", "schema_version": SCHEMA_VERSION, **body}
-    data = canonical_json(manifest)
+    data = snapshot_bytes(body)
     name, manifest = sha256_hex(data), json.loads(data)
     _place(target, f"{MANIFESTS}/{name}.json", data, work)
     return Opened(target, name, manifest)
+
+
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+"""SHA-256 in lower-case hexadecimal: of a file, a manifest, or a node of the tree."""
 
 
 class _File(msgspec.Struct):
@@ -82,9 +105,30 @@ class _File(msgspec.Struct):
     rows: int | None
 
 
+class _Extension(msgspec.Struct):
+    """Leaves that one version added; `root` is the whole tree's after it, `manifest` the id of that version, null for this one."""
+
+    size: Count
+    root: Digest
+    manifest: Digest | None
+
+
 class _Tree(msgspec.Struct):
-    size: Annotated[int, msgspec.Meta(ge=0)]
-    root: str
+    size: Count
+    root: Digest
+    extensions: list[_Extension]
+
+
+class _Witness(msgspec.Struct):
+    kind: str
+    custodian: str
+    published: str
+    sha256: list[Digest]
+
+
+class _Redacted(msgspec.Struct):
+    leaves: Count
+    removed: list[str]
 
 
 class _Known(msgspec.Struct):
@@ -100,9 +144,16 @@ class _Run(msgspec.Struct):
 
 
 class _Snapshot(msgspec.Struct):
+    data_version: int
     cutoff: str
     tree: _Tree
     files: list[_File]
+    parent: Digest | None = None
+    index_only: bool = False
+    consistency: list[Digest] = []
+    signers: list[str] = []
+    witnesses: dict[str, _Witness] = {}
+    redacted: _Redacted | None = None
     counts: dict[str, Any] = {}
 
 
@@ -124,8 +175,33 @@ def _check_paths(paths: list[str]) -> None:
         raise ValueError("it lists a file twice")
 
 
+def changes(what: str, ours: int, theirs: int) -> list[str]:
+    """The rules that changed between two versions of the `schema` or the `data`, oldest first, each with its version."""
+    low, high = sorted((ours, theirs))
+    return [f"{kind} {version}: {rule}" for kind, version, rule in CHANGES if kind == what and low < version <= high]
+
+
+def _check_versions(manifest: dict[str, Any], where: str) -> None:
+    """Raises `CheckFailed` for what this program cannot read. Older data of the same layout are readable."""
+    for what, ours in (("schema", SCHEMA_VERSION), ("data", DATA_VERSION)):
+        theirs = manifest.get(f"{what}_version")
+        if theirs == ours or (what == "data" and (theirs is None or (isinstance(theirs, int) and theirs < ours))):
+            continue
+        known = changes(what, ours, theirs) if isinstance(theirs, int) else []
+        raise CheckFailed(
+            f"{where} has {what} version {theirs!r} and this program reads {ours}; rows may mean other things "
+            f"({'; '.join(known) or 'what changed, this program cannot know'}). Use the version of lowbackground that wrote it."
+        )
+
+
+def older_rules(opened: Opened) -> list[str]:
+    """The rules that were other when the data were made than they are in this program; none for data of today."""
+    theirs = opened.manifest.get("data_version")
+    return changes("data", DATA_VERSION, theirs) if isinstance(theirs, int) else []
+
+
 def parse(data: bytes, where: str) -> dict[str, Any]:
-    """A manifest from its bytes. Raises `CheckFailed` unless they are canonical JSON of this schema version."""
+    """A manifest from its bytes. Raises `CheckFailed` unless they are canonical JSON of versions that this program reads."""
     try:
         manifest = json.loads(data)
         if canonical_json(manifest) != data:
@@ -134,7 +210,8 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
             raise ValueError("it is no object")
         if not isinstance(manifest.get("kind"), str):
             raise ValueError("it does not say what it describes")
-        if manifest.get("kind") in SHAPES:
+        readable = manifest.get("schema_version") == SCHEMA_VERSION
+        if manifest["kind"] in SHAPES and readable:
             msgspec.convert(manifest, SHAPES[manifest["kind"]])
             _check_paths([entry["path"] for entry in manifest["files"]])
     except (ValueError, TypeError, RecursionError, msgspec.ValidationError) as error:
@@ -142,11 +219,7 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
             f"{where} is not a manifest as this project writes them ({error}); what it describes cannot be trusted. "
             "Restore the file, or make the folder anew."
         ) from error
-    if manifest.get("schema_version") != SCHEMA_VERSION:
-        raise CheckFailed(
-            f"{where} has schema version {manifest.get('schema_version')!r} and this program reads {SCHEMA_VERSION}; "
-            "columns may mean other things. Use the version of lowbackground that wrote it."
-        )
+    _check_versions(manifest, where)
     return manifest
 
 
@@ -184,12 +257,13 @@ def snapshot_ids(url: str) -> list[str]:
 
 
 def _newest(url: str, ids: list[str]) -> str:
-    """The version that no other extends: there is no clock in a manifest, and `parent` orders them."""
-    parents = set()
+    """The version that no other extends: there is no clock in a manifest, and its extensions name all versions before it."""
+    before: set[str | None] = set()
     for name in ids:
         where = files.join(url, MANIFESTS, f"{name}.json")
-        parents.add(parse(files.read_bytes(where), where).get("parent"))
-    heads = [name for name in ids if name not in parents]
+        known = parse(files.read_bytes(where), where)
+        before |= {known.get("parent"), *(extension["manifest"] for extension in known.get("tree", {}).get("extensions", []))}
+    heads = [name for name in ids if name not in before]
     if len(heads) != 1:
         raise UsageError(
             f"{url} holds {len(heads)} versions that nothing extends; name one of them as {url}@ID: {', '.join(heads or ids)}"
@@ -221,8 +295,15 @@ def open_snapshot(url: str) -> Opened:
         raise UsageError(_nothing_at(base))
     if wanted and wanted not in ids:
         raise UsageError(f"{base} holds no version {wanted}; it has {', '.join(ids)}.")
-    name = wanted or (ids[0] if len(ids) == 1 else _newest(base, ids))
-    where = files.join(base, MANIFESTS, f"{name}.json")
+    return open_version(base, wanted or (ids[0] if len(ids) == 1 else _newest(base, ids)))
+
+
+def open_version(url: str, name: str) -> Opened:
+    """The version of this id of the snapshot in the folder `url`.
+
+    Raises `FileNotFoundError` where its manifest is not there, `CheckFailed` if its bytes are not what its name says.
+    """
+    where = files.join(url, MANIFESTS, f"{name}.json")
     data = files.read_bytes(where)
     if sha256_hex(data) != name:
         raise CheckFailed(
@@ -231,7 +312,24 @@ def open_snapshot(url: str) -> Opened:
     manifest = parse(data, where)
     if manifest["kind"] != "snapshot":
         raise CheckFailed(f"{where} describes a {manifest['kind']}, not a snapshot.")
-    return Opened(base, name, manifest)
+    return Opened(url, name, manifest)
+
+
+def lineage(opened: Opened) -> list[Opened]:
+    """The versions of a snapshot from the first to this one, each the parent of the next.
+
+    Raises `CheckFailed` where a parent's manifest is missing or changed. No circle can be: an id is a digest over the parent's.
+    """
+    found = [opened]
+    while (parent := found[-1].parent) is not None:
+        try:
+            found.append(open_version(opened.url, parent))
+        except FileNotFoundError as error:
+            raise CheckFailed(
+                f"{files.join(opened.url, MANIFESTS, parent)}.json is missing, and version {found[-1].id} extends it; where its leaves come "
+                "from cannot be followed. Restore the file from a copy."
+            ) from error
+    return found[::-1]
 
 
 def open_any(url: str) -> Opened:

@@ -1,7 +1,8 @@
 """Which documents a mix may take, planned in DuckDB over keys and counts; no text passes through here.
 
-Tables of the connection: `frozen` (the snapshot's documents), `human` and `other` (what may enter, numbered in the order
-of their class by `position`), and `selection` (what enters, with its shard).
+Tables of the connection: `frozen` (the snapshot's documents, each with its best leaf), `human` and `other` (what may
+enter, numbered in the order of their class by `position`), `selection` (what enters, with its shard) and `proven` (the
+leaves of what enters).
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from provenance.schema import ATTESTATIONS, SELECTION
-from store import sql
+from provenance.schema import ATTESTATIONS, LEAVES, SELECTION
+from store import revocation, sql
+from store.revocation import Revocations
 
 PLANNED = SELECTION.append(
     pa.field("leaf_index", pa.int64(), metadata={"doc": "index of the leaf in the snapshot's tree, null for others"})
@@ -20,15 +22,22 @@ PLANNED = SELECTION.append(
 """A shard's plan: `SELECTION`, and where the document stands in the snapshot's tree."""
 
 _FROZEN = """
-INSERT INTO frozen SELECT ?, file_row_number, key, content_id, list_position(?, attestation) - 1, attestation,
-  epoch_us(date_end), payload_digest, eligible, byte_count, leaf FROM read_parquet(?, file_row_number = true)"""
+INSERT INTO stored SELECT ?, file_row_number, key, content_id, eligible, byte_count FROM read_parquet(?, file_row_number = true)"""
+
+
+_BOUND = f"""
+CREATE TABLE frozen AS
+WITH best AS ({sql.best_leaves(f"NOT {revocation.condition()}")})
+SELECT part, "row", key, content_id, byte_count, "index" AS leaf_index, attestation,
+  list_position($levels, attestation) - 1 AS level, date_end, payload_digest, s.eligible AND best.eligible AS eligible
+FROM stored s JOIN best USING (key)"""
 
 _HUMAN = f"""
 CREATE TABLE attested AS SELECT * EXCLUDE place FROM (
   SELECT part, "row", key, content_id, level, attestation, byte_count, leaf_index,
     row_number() OVER (PARTITION BY content_id ORDER BY {sql.order_of_survival()}) AS place
-  FROM (SELECT * EXCLUDE leaf, row_number() OVER (ORDER BY key) - 1 AS leaf_index FROM frozen)
-  WHERE eligible AND level > 0 AND coalesce(date_end < $cutoff, attestation = 'declared')
+  FROM frozen
+  WHERE eligible AND level > 0 AND coalesce(epoch_us(date_end) < $cutoff, attestation = 'declared')
 ) WHERE place = 1"""
 
 _OTHER = """
@@ -37,6 +46,7 @@ CREATE TABLE other AS SELECT *, row_number() OVER (ORDER BY rank, key) - 1 AS po
     row_number() OVER (PARTITION BY content_id ORDER BY run, key) AS place, row_number() OVER (PARTITION BY key ORDER BY run) AS once
   FROM crawled WHERE list_contains($origins, origin)
     AND key NOT IN (SELECT key FROM crawled WHERE NOT list_contains($origins, origin)) AND content_id NOT IN (SELECT content_id FROM attested)
+    AND key NOT IN (SELECT value FROM revoked WHERE kind = 'key')
 ) WHERE place = 1 AND once = 1"""
 
 _SELECTION = """
@@ -44,6 +54,10 @@ CREATE TABLE selection AS
 SELECT key, part, "row", 'human' AS origin, shard, epoch, rank, byte_count, leaf_index FROM taken_human JOIN human USING (position)
 UNION ALL
 SELECT key, part, "row", origin, shard, 0 AS epoch, rank, byte_count, NULL FROM taken_other JOIN other USING (position)"""
+
+_PROVEN = """
+CREATE TABLE proven AS SELECT shard, l.* FROM (SELECT DISTINCT shard, leaf_index FROM selection WHERE leaf_index IS NOT NULL) s
+JOIN leaves l ON l."index" = s.leaf_index ORDER BY shard, leaf_index"""
 
 
 @dataclass(frozen=True)
@@ -66,30 +80,45 @@ class Plan:
         self.seed = str(seed)
         self.parts: list[Part] = []
         self.con.execute(
-            'CREATE TABLE frozen (part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, level INTEGER, attestation VARCHAR, '
-            "date_end BIGINT, payload_digest VARCHAR, eligible BOOLEAN, byte_count BIGINT, leaf VARCHAR)"
+            'CREATE TABLE stored (part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, eligible BOOLEAN, byte_count BIGINT)'
         )
         self.con.execute(
             'CREATE TABLE crawled (run INTEGER, part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, origin VARCHAR, byte_count BIGINT)'
         )
+        self.con.execute("CREATE TABLE revoked (kind VARCHAR NOT NULL, value VARCHAR NOT NULL, reason VARCHAR)")
 
     def _readable(self, url: str) -> str:
         """What `read_parquet` takes for exactly this file, of any fsspec file system."""
         sql.register(self.con, url)
         return sql.pattern(url)
 
-    def freeze(self, parts: Sequence[Part], cutoff_us: int) -> None:
-        """Reads the snapshot's documents; one per content id may be human, the best attested, if its capture ended
-        before the cutoff (microseconds since 1970) and it is eligible."""
+    def revoke(self, revoked: Revocations) -> None:
+        """Takes a list, resolved for the snapshot, of leaves that prove nothing any more. To be said before the snapshot is read."""
+        self.con.register("named", revoked.table())
+        self.con.execute("INSERT INTO revoked SELECT * FROM named")
+        self.con.unregister("named")
+
+    def freeze(self, parts: Sequence[Part], leaves: Sequence[str], cutoff_us: int) -> None:
+        """Reads the snapshot's documents, each with its best leaf, which says how well it is attested.
+
+        One per content id may be human, the best attested, if its capture ended before the cutoff (microseconds since 1970),
+        and it is eligible. A redacted document has no leaf that could be proven, and one of which all leaves are revoked none
+        that may.
+        """
+        sql.view(self.con, "leaves", leaves, LEAVES)
         for part in parts:
-            self.con.execute(_FROZEN, [len(self.parts), list(ATTESTATIONS), self._readable(part.url)])
+            self.con.execute(_FROZEN, [len(self.parts), self._readable(part.url)])
             self.parts.append(part)
+        self.con.execute(_BOUND, {"levels": list(ATTESTATIONS)})
         self.con.execute(_HUMAN, {"cutoff": cutoff_us})
 
-    def leaves(self) -> list[bytes]:
-        """All leaf hashes of the snapshot, in the tree's order."""
-        rows = self.con.sql("SELECT leaf FROM frozen ORDER BY key").to_arrow_table()["leaf"]
-        return [bytes.fromhex(leaf or "") for leaf in rows.to_pylist()]
+    def kept_out(self) -> dict[str, int]:
+        """Documents of the snapshot that can never enter: `redacted` ones, and eligible ones of which all leaves are `revoked`."""
+        queries = {
+            "redacted": "SELECT count(*) FROM stored WHERE key IN (SELECT key FROM leaves WHERE redacted IS NOT NULL)",
+            "revoked": "SELECT count(*) FROM stored WHERE eligible AND key NOT IN (SELECT key FROM frozen)",
+        }
+        return {name: int(self.con.execute(query).fetchall()[0][0]) for name, query in queries.items()}
 
     def supply(self) -> dict[str, dict[str, int]]:
         """Human documents and bytes that are there at each attestation level."""
@@ -170,6 +199,7 @@ class Plan:
         self.con.register("taken_human", pa.table(human))
         self.con.register("taken_other", pa.table(other))
         self.con.execute(_SELECTION)
+        self.con.execute(_PROVEN)
 
     def shard(self, shard: int) -> pa.Table:
         """The plan of one shard: human documents epoch by epoch, then the others, each class in its order."""
@@ -183,6 +213,11 @@ class Plan:
         return pa.table(
             {name: columns[name].cast(kind) for name, kind in zip(PLANNED.names, PLANNED.types, strict=True)}, schema=PLANNED
         )
+
+    def proofs(self, shard: int) -> pa.Table:
+        """The leaves of the human documents of one shard (schema `LEAVES`), in the tree's order."""
+        query = 'SELECT * EXCLUDE shard FROM proven WHERE shard = ? ORDER BY "index"'
+        return self.con.sql(query, params=[shard]).to_arrow_table().cast(LEAVES)
 
     def rows(self, part: int) -> pa.Table:
         """Which rows of a part are read, and the shard that each goes to; a repeated document once."""

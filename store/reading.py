@@ -12,7 +12,7 @@ import pkgutil
 import zlib
 from collections.abc import Iterator, Sequence
 from types import ModuleType
-from typing import Annotated, BinaryIO, cast
+from typing import Annotated, BinaryIO, Literal, cast
 
 import fsspec
 import msgspec
@@ -20,10 +20,13 @@ import msgspec
 import store.readers
 from store.errors import UsageError
 from store.files import open_input
+from store.readers import _sidecar
 from store.records import Found, Record, Split, Survey, Unreadable
 
 _HEAD = 1 << 16
 _CHUNK = 1 << 20
+_BLOCK = 1 << 20
+"""Bytes of bzip2 that are looked at: nothing of a block of 900 kB comes out before its end."""
 
 
 class Read(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -38,13 +41,44 @@ class Read(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     max_header_bytes: Annotated[int, msgspec.Meta(ge=256, description="bytes within which a WARC record's header has to end")] = (
         1 << 20
     )
-    text_column: Annotated[str, msgspec.Meta(description="column of a table that holds the text")] = "text"
-    id_column: Annotated[str, msgspec.Meta(description="column of a table that names a row")] = "id"
-    url_column: Annotated[str, msgspec.Meta(description="column of a table that holds the address of the capture")] = "url"
-    date_column: Annotated[
-        str,
-        msgspec.Meta(description="column of a table that holds the time of capture; empty: `date` of tables in FineWeb's layout"),
+    preset: Annotated[
+        Literal["auto", "fineweb", "fineweb_2", "redpajama_2", "dolma", "hplt_3", "wikipedia", "text"],
+        msgspec.Meta(
+            description="layout of tables; auto knows FineWeb, RedPajama-v2 and HPLT by their columns; text: each file is one text"
+        ),
+    ] = "auto"
+    text_column: Annotated[str, msgspec.Meta(description="column of a table that holds the text; empty: the preset's")] = ""
+    id_column: Annotated[str, msgspec.Meta(description="column of a table that names a row; empty: the preset's")] = ""
+    url_column: Annotated[
+        str, msgspec.Meta(description="column of a table that holds the address of the capture; empty: the preset's")
     ] = ""
+    date_column: Annotated[
+        str, msgspec.Meta(description="column of a table that holds the time of capture; empty: the preset's, if it has one")
+    ] = ""
+    sidecar: Annotated[
+        str,
+        msgspec.Meta(
+            description="table (Parquet, JSONL or CSV) with `file_path` and the date, url and more of text files; preset text only"
+        ),
+    ] = ""
+
+    def __post_init__(self) -> None:
+        if self.sidecar and self.preset != "text":
+            raise ValueError(
+                f"read.sidecar describes files of plain text, and read.preset is {self.preset}; set read.preset to text"
+            )
+
+
+def portable(options: Read) -> Read:
+    """The options as they belong into a manifest: the sidecar by its SHA-256 and not by where it lies. Raises `UsageError`."""
+    if not options.sidecar:
+        return options
+    return msgspec.structs.replace(options, sidecar=f"sha256:{_sidecar.load(options.sidecar).sha256}")
+
+
+def coverage(options: Read, file_paths: Sequence[str]) -> _sidecar.Coverage:
+    """Which of all input files have no row in the sidecar, and which rows name no file; none without a sidecar. Raises `UsageError`."""
+    return _sidecar.coverage(options.sidecar, file_paths) if options.sidecar else _sidecar.Coverage((), ())
 
 
 @functools.cache
@@ -192,7 +226,7 @@ def survey(url: str, options: Read) -> Survey:
     """
     with open_input(url) as raw:
         stream = _Hashing(raw)
-        name = _format(cast(BinaryIO, stream))
+        name = None if _is_sidecar(url, options) else _format(cast(BinaryIO, stream), options)
         stream.seek(0)
         found = readers()[name].survey(stream, options) if name else None
         sha256, size = stream.finish()
@@ -201,19 +235,40 @@ def survey(url: str, options: Read) -> Survey:
     return Survey(sha256, size, name, found.records, found.boundaries, found.unaccounted, found.splits, found.damage)
 
 
-def read(url: str, survey_format: str | None, split: Split, options: Read) -> Iterator[Record | Unreadable]:
-    """The items of one split of a file, in order. `survey_format` is its survey's `format`. Raises `OSError`."""
+def read(
+    url: str, survey_format: str | None, split: Split, options: Read, file_path: str | None = None
+) -> Iterator[Record | Unreadable]:
+    """The items of one split of a file, in order. `survey_format` is its survey's `format`; `file_path`, relative to its
+    SOURCE, finds the file's row in the sidecar. Raises `OSError`, and `UsageError` for a sidecar that cannot be used."""
     with open_input(url) as stream:
         if survey_format is None:
-            yield _unknown(stream.read(_HEAD))
+            yield _no_document() if _is_sidecar(url, options) else _unknown(stream.read(_HEAD))
+        elif options.sidecar:
+            for item in readers()[survey_format].read(stream, split, options):
+                yield _sidecar.complete(item, file_path, options)
         else:
             yield from readers()[survey_format].read(stream, split, options)
 
 
-def _format(stream: BinaryIO) -> str | None:
-    """Name of the reader that knows these bytes; None if none does."""
+def _is_sidecar(url: str, options: Read) -> bool:
+    """Whether the file is the sidecar itself, which often lies among the files that it describes."""
+    if not options.sidecar:
+        return False
+    return url == options.sidecar or ("://" not in url and os.path.realpath(url) == os.path.realpath(options.sidecar))
+
+
+def _no_document() -> Unreadable:
+    return Unreadable(0, 0, "sidecar", "the file is the table that read.sidecar names")
+
+
+def _format(stream: BinaryIO, options: Read) -> str | None:
+    """Name of the reader that knows these bytes; None if none does. A reader that a preset names reads under it alone."""
     head = _full(stream, _HEAD)
-    return next((name for name, module in readers().items() if module.sniff(head)), None)
+    if head.startswith(b"BZh"):
+        head += _full(stream, _BLOCK - len(head))
+    named = {name: module for name, module in readers().items() if getattr(module, "PRESET", None) == options.preset}
+    known = named or {name: module for name, module in readers().items() if not hasattr(module, "PRESET")}
+    return next((name for name, module in known.items() if module.sniff(head)), None)
 
 
 def _full(stream: BinaryIO, count: int) -> bytes:
@@ -228,7 +283,6 @@ _LOOKS_LIKE = (
     (b"BZh", "bzip2"),
     (b"\xfd7zXZ", "xz"),
     (b"PK\x03\x04", "a zip file, as WACZ is"),
-    (b"filedesc:", "ARC"),
     (b"ARROW1", "Arrow"),
     (b"%PDF", "PDF"),
     (b"\x28\xb5\x2f\xfd", "zstd"),

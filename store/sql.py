@@ -1,8 +1,10 @@
 """DuckDB over lists of Parquet files, for the plans that a stage makes over keys and counts; spills to disk by itself."""
 
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from provenance.schema import ATTESTATIONS
@@ -12,15 +14,20 @@ if TYPE_CHECKING:
     import duckdb
 
 
+MEMORY = "1GB"
+"""What one database may hold in memory."""
+
+
 def connect(scratch: str) -> "duckdb.DuckDBPyConnection":
-    """An in-memory database whose spilled data go below `scratch` if that is local. Rows have an order where a statement
-    gives them one, and only there."""
+    """An in-memory database that holds at most `MEMORY` and spills the rest, below `scratch` if that is local and else below the
+    machine's folder for temporary files. Rows have an order where a statement gives them one, and only there."""
     import duckdb
 
     con = duckdb.connect(":memory:")
     con.execute("set TimeZone = 'UTC'; set autoinstall_known_extensions = false; set autoload_known_extensions = false")
-    if files.is_local(scratch):
-        con.execute("set temp_directory = ?", [files.join(files.split_url(scratch)[1], "spill")])
+    local = files.is_local(scratch)
+    spill = files.join(files.split_url(scratch)[1], "spill") if local else tempfile.mkdtemp(prefix="lowbackground-duckdb-")
+    con.execute(f"set memory_limit = '{MEMORY}'; set temp_directory = {quote(spill)}")
     return con
 
 
@@ -29,6 +36,18 @@ def order_of_survival() -> str:
     capture interval (none last), then payload digest and key. Arrival has no part in it."""
     levels = ", ".join(quote(level) for level in ATTESTATIONS)
     return f"list_position([{levels}], attestation) desc, date_end nulls last, payload_digest nulls last, key"
+
+
+def best_leaves(among: str = "true", leaves: str = "leaves") -> str:
+    """The best leaf of each key in a table of leaves, as SQL: the first in the order of survival, its index last.
+
+    A further witness of a document is a leaf of the same key and text; redacted leaves prove nothing. `among` is a condition
+    on the leaves.
+    """
+    return (
+        f"SELECT * FROM (SELECT * REPLACE (nullif(payload_digest, '') AS payload_digest) FROM {leaves} WHERE redacted IS NULL) of_key "
+        f"""WHERE {among} QUALIFY row_number() OVER (PARTITION BY key ORDER BY {order_of_survival()}, "index") = 1"""
+    )
 
 
 def view(con: "duckdb.DuckDBPyConnection", name: str, urls: Sequence[str], schema: pa.Schema, part: str | None = None) -> None:
@@ -54,6 +73,24 @@ def view(con: "duckdb.DuckDBPyConnection", name: str, urls: Sequence[str], schem
 def stream(con: "duckdb.DuckDBPyConnection", sql: str, size: int = 65536) -> Iterator[pa.RecordBatch]:
     """The rows of a statement, in batches."""
     yield from con.sql(sql).to_arrow_reader(size)
+
+
+def by_part(batches: Iterable[pa.RecordBatch], column: str, parts: int, kind: pa.Schema) -> Iterator[tuple[int, pa.Table]]:
+    """Cuts rows that are sorted by the number of their part into one table for each part, empty ones included."""
+    waiting: list[pa.Table] = []
+    number = 0
+    for batch in batches:
+        table = pa.Table.from_batches([batch]).cast(kind)
+        while table.num_rows:
+            same = int(np.searchsorted(table[column].to_numpy(), number, "right"))
+            waiting.append(table.slice(0, same))
+            if same == table.num_rows:
+                break
+            yield number, pa.concat_tables(waiting)
+            waiting, table, number = [], table.slice(same), number + 1
+    while number < parts:
+        yield number, pa.concat_tables(waiting) if waiting else kind.empty_table()
+        waiting, number = [], number + 1
 
 
 def register(con: "duckdb.DuckDBPyConnection", url: str) -> None:

@@ -14,7 +14,7 @@ COMPRESSION = "zstd"
 
 
 UNREPEATED = frozenset(
-    "key id content_id url payload_digest metadata text leaf detail canonical other rank hash value signature offset".split()
+    "key id content_id url payload_digest metadata text text_sha256 leaf names detail canonical other rank hash value signature offset".split()
 )
 """Columns whose values hardly repeat: a dictionary of them is built in vain and slows every read."""
 
@@ -32,7 +32,9 @@ class Writer:
     def __init__(self, base: str, path: str, schema: pa.Schema, metadata: dict[str, str] | None = None, **options: Any):
         self._url, self._path = files.join(base, path), path
         self._schema = schema.with_metadata(metadata) if metadata else schema
-        self._options = {"compression": COMPRESSION, "compression_level": 1, "use_dictionary": _repeating(schema), **options}
+        # Page checksums let a reader say which rows of a damaged file are wrong.
+        defaults = {"compression": COMPRESSION, "compression_level": 1, "use_dictionary": _repeating(schema)}
+        self._options = {**defaults, "write_page_checksum": True, **options}
         self.rows = 0
         self.entry: dict[str, Any] = {}
 

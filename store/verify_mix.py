@@ -66,6 +66,7 @@ class _Shard(msgspec.Struct, forbid_unknown_fields=True):
 class _Manifest(msgspec.Struct, forbid_unknown_fields=True):
     kind: str
     schema_version: int
+    data_version: int
     id: str
     job: str
     config: dict[str, dict[str, Any]]
@@ -255,8 +256,8 @@ def _terms(check: _Check, manifest: _Manifest, anchor: str | None, latest: datet
         check.blame(
             MANIFEST, f"it names another snapshot or cutoff than {SNAPSHOT}, which is {name} with cutoff {snapshot['cutoff']}"
         )
-    if snapshot["kind"] != "snapshot":
-        raise Wrong(f"it describes a {snapshot['kind']}")
+    if (snapshot["kind"], snapshot["schema_version"]) != ("snapshot", SCHEMA_VERSION):
+        raise Wrong(f"it describes a {snapshot['kind']} of schema version {snapshot['schema_version']}, not {SCHEMA_VERSION}")
     cutoff = moment(snapshot["cutoff"])
     if latest and cutoff > latest:
         raise Wrong(f"the snapshot's cutoff is {snapshot['cutoff']}, later than {latest.isoformat()}")

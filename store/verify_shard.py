@@ -24,7 +24,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LONGEST_LEAF = 1 << 20
 REQUIRED = ("text", "key", "origin", "attestation", "chunk", "chunks", "epoch")
 
-_LEAF = msgspec.json.Decoder(tuple[str, str, str, int, str, str, str, str, bool, str, str, str])
+_LEAF = msgspec.json.Decoder(tuple[str, str, str, int, str, str, str, str, bool, str, str, str, str])
 
 
 class Wrong(ValueError):

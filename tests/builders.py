@@ -6,6 +6,7 @@ import hashlib
 import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 WORDS = (
     "river stone winter harbour letter copper garden market winding quiet engine paper mountain bridge morning silver "
@@ -73,6 +74,16 @@ def warc(captures: list[Capture]) -> bytes:
     info = record("warcinfo", "urn:info", "2019-06-01T00:00:00Z", b"software: tests\r\n", None, "application/warc-fields", 0)
     members = [info, *(response(capture, number + 1) for number, capture in enumerate(captures))]
     return b"".join(gzip.compress(member, mtime=0) for member in members)
+
+
+def frozen(
+    sources: list[Path], into: Path | str, cutoff: str | None = "2022-01-01", workers: int = 1, **order: Any
+) -> dict[str, Any]:
+    """Freezes sources; returns the summary. `order` are the fields of `pipelines.freeze.Order`."""
+    from pipelines import cli, freeze
+
+    asked = freeze.Order([str(source) for source in sources], str(into), cutoff, **order)
+    return freeze.run(asked, cli.Job(workers=workers, quiet=True))
 
 
 def write_warc(path: Path, captures: list[Capture]) -> Path:

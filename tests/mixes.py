@@ -5,17 +5,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipelines import mix, planning
 from pipelines import stage as stages
 from pipelines.stage import Stage
 from pipelines.target import Target
+from provenance import bands, minhash, schema
 from provenance.floor import Mix
-from provenance.identity import Leaf, content_id, merkle_root
-from provenance.schema import DOCUMENTS, SNAPSHOT_DOCUMENTS, TAGS
-from store import manifest, tables
+from provenance.identity import Leaf, Tree, content_id
+from provenance.minhash import MinHash
+from provenance.schema import DATA_VERSION, DOCUMENTS, LEAVES, SCHEMA_VERSION, SNAPSHOT_DOCUMENTS, TAGS
+from store import index, manifest, tables
 from store.manifest import Opened
+from store.revocation import Revocations
 
 WORDS = "naïve café 東京 water 😀 stone harbour летом bread the of and with letters from a quiet year".split()
 CUTOFF = "2022-01-01T00:00:00.000000Z"
@@ -52,13 +56,17 @@ def document(name: str, size: int, **more: Any) -> dict[str, Any]:
 
 
 def iso(moment: datetime | None) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if moment else ""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ").rjust(27, "0") if moment else ""
 
 
 def sealed(row: dict[str, Any]) -> dict[str, Any]:
-    """A snapshot's row with its leaf."""
-    row = {"witness": "archive file", "eligible": True, "ineligible_reason": None, "extractor": "e" * 64, "rules": "r" * 64, **row}
-    leaf = Leaf(
+    """A snapshot's row."""
+    return {"witness": "archive file", "eligible": True, "ineligible_reason": None, **row}
+
+
+def leaf(row: dict[str, Any], names: str = "") -> Leaf:
+    """The leaf of a snapshot's row."""
+    return Leaf(
         row["key"],
         hashlib.sha256(row["text"].encode()).hexdigest(),
         row["byte_count"],
@@ -67,33 +75,149 @@ def sealed(row: dict[str, Any]) -> dict[str, Any]:
         row["attestation"],
         row["witness"],
         row["eligible"],
-        row["payload_digest"],
-        row["extractor"],
-        row["rules"],
+        row["payload_digest"] or "",
+        "e" * 64,
+        "d" * 64,
+        names,
     )
-    return row | {"leaf": leaf.hash().hex()}
 
 
-def snapshot(target: Path, rows: list[dict[str, Any]], parts: int = 2) -> Opened:
-    """A frozen snapshot of these rows, dealt to several files."""
+def leaf_rows(found: list[Leaf], redacted: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """Rows of the dataset `leaves`, in the order given; `redacted` says why for some keys."""
+    rows = []
+    for place, one in enumerate(found):
+        row = {"index": place, **one._asdict(), "leaf": one.hash().hex(), "redacted": (redacted or {}).get(one.key)}
+        for name in ("date", "date_end"):
+            row[name] = datetime.fromisoformat(row[name]) if row[name] else None
+        if row["redacted"]:
+            row = dict.fromkeys(LEAVES.names) | {name: row[name] for name in ("index", "key", "leaf", "redacted")}
+        rows.append(row)
+    return rows
+
+
+def write_leaves(target: Path, extensions: list[list[Leaf]], redacted: dict[str, str] | None = None) -> list[dict[str, Any]]:
+    """Writes one file of leaves for each extension, each sorted by key; the manifest's lines."""
+    rows, lines, start = leaf_rows([one for extension in extensions for one in extension], redacted), [], 0
+    for number, extension in enumerate(extensions):
+        table = pa.Table.from_pylist(rows[start : start + len(extension)], schema=LEAVES)
+        lines.append(tables.write(str(target), f"leaves/{number:05d}-made-00000.parquet", table, LEAVES))
+        start += len(extension)
+    return lines
+
+
+def snapshot_body(
+    listing: list[dict[str, Any]], extensions: list[list[Leaf]], rows: list[dict[str, Any]], **more: Any
+) -> dict[str, Any]:
+    """A snapshot's manifest, with every field that one has."""
+    leaves = [one.hash() for extension in extensions for one in extension]
+    grown, size = [], 0
+    for number, extension in enumerate(extensions):
+        size += len(extension)
+        last = number == len(extensions) - 1
+        grown.append(
+            {"size": len(extension), "root": Tree(leaves[:size]).root.hex(), "manifest": None if last else f"{number:064x}"}
+        )
+    before = size - (len(extensions[-1]) if len(extensions) > 1 else size)
+    held = [row for row in rows if row["eligible"]]
+    levels = sorted({row["attestation"] for row in held})
+    reasons = [row["ineligible_reason"].split(":")[0] for row in rows if not row["eligible"]]
+    counts = {
+        "records": len(rows),
+        "documents": len(rows),
+        "rejects": 0,
+        "rejects_by_reason": {},
+        "eligible": {level: sum(row["attestation"] == level for row in held) for level in levels},
+        "eligible_bytes": {level: sum(row["byte_count"] for row in held if row["attestation"] == level) for level in levels},
+        "ineligible": {reason: reasons.count(reason) for reason in sorted(set(reasons))},
+        "leaves": len(leaves),
+    }
+    body = {
+        "data_version": DATA_VERSION,
+        "schema_version": SCHEMA_VERSION,
+        "job": "a" * 64,
+        "parent": f"{len(extensions) - 2:064x}" if len(extensions) > 1 else None,
+        "cutoff": CUTOFF,
+        "declaration": None,
+        "config": {"freeze": {"minimum_words": 50}},
+        "config_digest": "c" * 64,
+        "parameters": {"minhash": {"permutations": 128, "seed": 1}},
+        "index_only": False,
+        "tree": {"size": size, "root": Tree(leaves).root.hex(), "extensions": grown},
+        "consistency": [node.hex() for node in Tree(leaves).consistency(before)],
+        "signers": [],
+        "witnesses": {},
+        "redacted": {"leaves": 0, "removed": []},
+        "files": manifest.sorted_files(listing),
+        "counts": counts,
+    }
+    return body | more
+
+
+def snapshot(
+    target: Path,
+    rows: list[dict[str, Any]],
+    parts: int = 2,
+    further: list[tuple[str, dict[str, Any]]] | None = None,
+    redact: dict[str, str] | None = None,
+    index_only: bool = False,
+    sketch: MinHash | None = None,
+    **more: Any,
+) -> Opened:
+    """A frozen snapshot of these rows, dealt to several files, with signatures and bands where `sketch` says how.
+
+    `further` has, for some rows by id, what a later leaf says otherwise; `redact` why the text of some, by id, was removed.
+    """
     made = [sealed(row) for row in rows]
+    named = {row["id"]: row for row in made}
+    first = sorted((leaf(row) for row in made), key=lambda one: one.key)
+    hashes = {one.key: one.hash().hex() for one in first}
+    later = [leaf(named[name] | change, hashes[named[name]["key"]]) for name, change in further or []]
+    extensions = [first, *([sorted(later, key=lambda one: one.key)] if later else [])]
+    gone = {named[name]["key"]: why for name, why in (redact or {}).items()}
+    stored = [_stored(row, gone.get(row["key"]), index_only) for row in made]
     listing = [
         tables.write(
             str(target),
             f"documents/p-{i:05d}.parquet",
-            pa.Table.from_pylist(made[i::parts], schema=SNAPSHOT_DOCUMENTS),
+            pa.Table.from_pylist(stored[i::parts], schema=SNAPSHOT_DOCUMENTS),
             SNAPSHOT_DOCUMENTS,
         )
         for i in range(parts)
     ]
-    leaves = [bytes.fromhex(row["leaf"]) for row in sorted(made, key=lambda row: row["key"])]
-    body = {
-        "cutoff": CUTOFF,
-        "files": listing,
-        "tree": {"size": len(leaves), "root": merkle_root(leaves).hex()},
-        "counts": {"documents": len(made)},
-    }
+    listing += write_leaves(target, extensions, gone)
+    if sketch:
+        listing += write_sketches(target, [made[i::parts] for i in range(parts)], set(gone), sketch)
+        more = {"parameters": {"minhash": minhash.parameters(sketch)}} | more
+    removed = sum(one.key in gone for extension in extensions for one in extension)
+    body = snapshot_body(listing, extensions, stored, index_only=index_only, redacted={"leaves": removed, "removed": []}, **more)
     return manifest.write_snapshot(str(target), body)
+
+
+def write_sketches(target: Path, parts: list[list[dict[str, Any]]], gone: set[str], options: MinHash) -> list[dict[str, Any]]:
+    """Writes signatures row-aligned with documents, and the bands over them; those of redacted documents are blank, and in no band."""
+    kind, lines, banded = schema.signatures(options.permutations), [], dict[int, list[pa.Table]]()
+    for number, rows in enumerate(parts):
+        texts = pa.array(["" if row["key"] in gone else row["text"] for row in rows], pa.string())
+        made = minhash.minhash(texts, options)
+        table = pa.table([pa.array([row["key"] for row in rows]), *made.columns], schema=kind)
+        lines.append(tables.write(str(target), f"signatures/p-{number:05d}.parquet", table, kind))
+        where = bands.location(np.full(len(rows), number), np.arange(len(rows)))
+        sizes = made.column("shingles").to_numpy()
+        for band, found in bands.split(where, minhash.matrix(made.column("signature")), sizes, options, 1):
+            banded.setdefault(band, []).append(found)
+    for band, found in banded.items():
+        whole = pa.concat_tables(found).sort_by([("hash", "ascending"), ("document", "ascending")])
+        name = index.path("made", band, 0, 1)
+        lines.append(index.write(str(target), name, whole["hash"].to_numpy(), whole["document"].to_numpy()))
+    return lines
+
+
+def _stored(row: dict[str, Any], redacted: str | None, index_only: bool) -> dict[str, Any]:
+    """The row as it is stored where its text was removed, or none is."""
+    if redacted is not None:
+        empty = dict.fromkeys(SNAPSHOT_DOCUMENTS.names) | {name: row[name] for name in ("key", "attestation")}
+        return empty | {"eligible": False, "ineligible_reason": f"redacted: {redacted}", "byte_count": 0, "word_count": 0}
+    return row | dict.fromkeys(("id", "url", "file_path", "dump", "metadata", "text")) if index_only else row
 
 
 def run(target: Path, against: list[Opened], rows: list[tuple[dict[str, Any], str, str | None]], parts: int = 2) -> Opened:
@@ -106,11 +230,15 @@ def run(target: Path, against: list[Opened], rows: list[tuple[dict[str, Any], st
             for row, origin, canonical in some
         ]
         found = {"documents": ([row for row, _, _ in some], DOCUMENTS), "tags": (tags, TAGS)}
-        for dataset, (values, schema) in found.items():
+        for dataset, (values, kind) in found.items():
             listing.append(
-                tables.write(str(target), f"{dataset}/p-{i:05d}.parquet", pa.Table.from_pylist(values, schema=schema), schema)
+                tables.write(str(target), f"{dataset}/p-{i:05d}.parquet", pa.Table.from_pylist(values, schema=kind), kind)
             )
-    body = {"kind": "run", "snapshots": [{"id": s.id, "cutoff": CUTOFF} for s in against], "files": manifest.sorted_files(listing)}
+    body = {
+        "kind": "run",
+        "snapshots": [{"id": s.id, "cutoff": CUTOFF, "index_only": s.manifest["index_only"]} for s in against],
+        "files": manifest.sorted_files(listing),
+    }
     return manifest.write(str(target), body)
 
 
@@ -125,13 +253,13 @@ class Here:
         return of.receipts()
 
 
-def make(into: Path, frozen: Opened, crawled: list[Opened], **options: Any) -> Opened:
+def make(into: Path, frozen: Opened, crawled: list[Opened], revoked: Revocations | None = None, **options: Any) -> Opened:
     """A mix, made in this process."""
     config = Mix(**({"min_attestation": "captured"} | options))
     plain, tokenizer = mix.settings(config)
     with Target(str(into), "mix") as target:
-        planned = planning.plan(config, frozen, crawled, target.work)
-        return mix.write(target, mix.Order(config, plain, frozen, crawled, tokenizer), planned, Here())
+        planned = planning.plan(config, frozen, crawled, target.work, revoked=revoked)
+        return mix.write(target, mix.Order(config, plain, frozen, crawled, tokenizer, revoked), planned, Here())
 
 
 def standard(folder: Path, humans: int = 30, others: int = 60) -> tuple[Opened, Opened]:

@@ -18,8 +18,9 @@ import msgspec
 import pyarrow as pa
 
 from pipelines import cli, config
-from provenance import extractors, schema, signals
+from provenance import extractors, schema, signals, trust
 from store import catalog, readers, shards
+from store.readers._presets import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -127,6 +128,22 @@ def reader_list() -> str:
     return table(["reader", "what it reads"], [[f"`{module.NAME}`", summary(module)] for module in members(readers)])
 
 
+def preset_list() -> str:
+    rows = [
+        [f"`{preset.name}`", f"`{preset.text}`", f"`{preset.date}`" if preset.date else "none", preset.reaches]
+        for preset in PRESETS.values()
+    ]
+    return table(["preset", "text", "capture time", "what it can reach"], rows)
+
+
+def attestation_list() -> str:
+    return table(["level", "predicate"], [[f"`{level}`", schema.LEVELS[level]] for level in schema.ATTESTATIONS])
+
+
+def witness_list() -> str:
+    return table(["kind", "what it is, and what `sha256` is of"], [[f"`{kind}`", text] for kind, text in trust.KINDS.items()])
+
+
 def shard_list() -> str:
     return table(["format", "what it writes"], [[f"`{module.NAME}`", summary(module)] for module in members(shards)])
 
@@ -145,6 +162,7 @@ def schemas() -> dict[str, tuple[pa.Schema, pa.Schema | None]]:
     """Every schema by the heading of its table, with the one that it widens."""
     found: dict[str, tuple[pa.Schema, pa.Schema | None]] = {name: (kind, None) for name, kind in schema.DATASETS.items()}
     found["documents of a snapshot, beyond those of a run"] = (schema.SNAPSHOT_DOCUMENTS, schema.DOCUMENTS)
+    found["leaves of a snapshot"] = (schema.LEAVES, None)
     found["bands of a snapshot"] = (schema.BANDS, None)
     found["selection of a mix, while it is written"] = (schema.SELECTION, None)
     found["shards of a mix"] = (schema.SHARD, None)
@@ -159,16 +177,19 @@ def schema_tables() -> str:
 
 
 SECTIONS: dict[str, Callable[[], str]] = {
+    "attestations": attestation_list,
     "commands": commands,
     "exit-codes": exit_codes,
     "extractors": extractor_list,
     "keys": keys,
+    "presets": preset_list,
     "queries": query_list,
     "readers": reader_list,
     "schemas": schema_tables,
     "shards": shard_list,
     "signals": signal_list,
     "targets": targets,
+    "witnesses": witness_list,
 }
 
 

@@ -18,6 +18,7 @@ FUNCTION_LINES = 60
 
 KERNEL_LIBRARIES = {
     "brotli",
+    "cryptography",
     "datasketch",
     "fasttext",
     "lxml",
@@ -26,9 +27,11 @@ KERNEL_LIBRARIES = {
     "numpy",
     "pyarrow",
     "resiliparse",
+    "rfc3161_client",
     "trafilatura",
     "turbohtml",
     "xxhash",
+    "yaml",
     "zstandard",
 }
 """What `provenance` may import beside the standard library: arrays, configuration and the libraries that kernels wrap."""
@@ -44,7 +47,18 @@ CLOCK = {"now", "utcnow", "today"}
 FILE_METHODS = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "OSFile", "memory_map", "iterdir", "glob", "rglob"}
 SEEDED = {"Random", "default_rng", "Generator", "PCG64", "Philox", "SeedSequence"}
 
-SLOW_TO_LOAD = {"apache_beam", "datasketch", "duckdb", "matplotlib", "numba", "pandas", "scipy", "torch", "transformers"}
+SLOW_TO_LOAD = {
+    "apache_beam",
+    "cryptography",
+    "datasketch",
+    "duckdb",
+    "matplotlib",
+    "numba",
+    "pandas",
+    "scipy",
+    "torch",
+    "transformers",
+}
 """None of these may be loaded before the verb is known; `--help` answers under half a second without them."""
 
 

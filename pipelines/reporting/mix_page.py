@@ -283,7 +283,21 @@ def supply(opened: Opened, con: "Con") -> Markup | None:
         lead,
         figure("Documents", "Repeats counted once", chart, ORIGIN_SERIES, head, numbers),
         instead,
+        _aside(stated),
     )
+
+
+def _aside(stated: dict[str, Any]) -> Markup | None:
+    """What could not be drawn from the snapshot, and where copies were only estimated."""
+    kept_out, blind = stated.get("kept_out") or {}, stated.get("estimated_against") or []
+    said = []
+    if any(kept_out.values()):
+        reasons = " and ".join(f"{count(number)} {name}" for name, number in kept_out.items() if number)
+        said.append(f"Documents of the snapshot that could not be drawn: {reasons}.")
+    if blind:
+        names = " and ".join(name[:12] for name in blind)
+        said.append(f"Near copies of documents of {names}, which holds no texts, were found by an estimate from the sketches.")
+    return notice("", *said) if said else None
 
 
 def by_year(con: "Con") -> Markup:

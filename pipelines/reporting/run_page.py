@@ -72,6 +72,8 @@ def _answers(
         f"{share(human, documents, 'documents')} equal an eligible document of {against}: unchanged since that was frozen, dated before {cutoff}. "
         "They are dropped in favour of the snapshot’s own copy. Nothing else in a run counts as human, whatever its date."
     )
+    if blind := [snapshot["id"][:12] for snapshot in snapshots if snapshot.get("index_only")]:
+        what += f" Snapshot {' and '.join(blind)} holds no texts: near copies of its documents were found by an estimate from the sketches."
     levels = dict(con.execute("SELECT attestation, count(*) FROM tags WHERE origin = 'human' GROUP BY 1 ORDER BY 1").fetchall())
     return [
         ("What is this?", what),
@@ -173,6 +175,12 @@ def rejects(con: "Con") -> Markup:
 def matches(con: "Con") -> Markup:
     found = rows(con, named_queries()["matches_by_similarity"].sql)
     lead = "Every candidate pair was measured; only the measured similarity decides. Identical texts are counted beneath the title and not drawn."
+    estimated = con.execute("SELECT count(*) FROM matches WHERE NOT exact AND NOT identical").fetchall()[0][0]
+    if estimated:
+        lead += (
+            f" {plural(estimated, 'pair')} with a snapshot that holds no texts could not be measured: their similarity is estimated "
+            "from the sketches, with a standard error of up to 0.04 at 128 permutations."
+        )
     if not found:
         return section("Matches by similarity", lead, nothing("No pairs were measured."))
     series = [
@@ -212,7 +220,8 @@ def _reasons(tag: dict[str, Any], evidence: list[dict[str, Any]], pairs: list[di
         said.append((row["signal"], f"{row['detail'] or row['value']}{toward}{mark}"))
     for row in pairs:
         if row["other"] == tag["canonical"]:
-            said.append(("Copy of", f"{row['other']} in the {row['scope']}, measured similarity {row['similarity']:.3f}"))
+            how = "measured" if row["exact"] else "equal by its digest," if row["identical"] else "estimated"
+            said.append(("Copy of", f"{row['other']} in the {row['scope']}, {how} similarity {row['similarity']:.3f}"))
     return said
 
 

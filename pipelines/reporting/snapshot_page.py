@@ -1,13 +1,16 @@
-"""The page of a snapshot: what is frozen, what of it may count as human, and whose word the dates rest on."""
+"""The page of a snapshot: what is frozen, what of it may count as human and why the rest may not, and whose word the dates rest on."""
 
 from typing import TYPE_CHECKING, Any
 
+from pipelines.references import redacted
 from pipelines.reporting import page, svg
-from pipelines.reporting.markup import Child, Markup, count, join, percent, plural, rests_on, share, size
-from pipelines.reporting.page import Excerpt, figure, nothing, rows, section
+from pipelines.reporting.markup import Child, Markup, count, element, join, percent, plural, rests_on, share, size, table
+from pipelines.reporting.page import Excerpt, figure, nothing, notice, rows, section
 from pipelines.reporting.run_page import about, rejects
+from provenance.schema import ATTESTATIONS, LEAVES
 from store.catalog import named_queries
 from store.manifest import Opened
+from store.sql import best_leaves
 
 if TYPE_CHECKING:
     import duckdb
@@ -15,15 +18,68 @@ if TYPE_CHECKING:
     Con = duckdb.DuckDBPyConnection
 
 SIDES = [svg.Series("human", "may count as human"), svg.Series("not", "may not count")]
-BY_LANGUAGE = """
-SELECT coalesce(language, 'unknown') AS language, count(*) FILTER (WHERE eligible) AS eligible, count(*) AS documents
-FROM documents GROUP BY 1 ORDER BY documents DESC, language
+KINDS = {
+    "eligible": ("may count as human", ""),
+    "translated": ("machine-translation evidence", "translation_markup:%"),
+    "markup": ("decisive markup", "disclosure:%"),
+    "residue": ("residue", "residue:%"),
+    "boilerplate": ("boilerplate", "boilerplate%"),
+    "short": ("short texts", "fewer than %"),
+    "false": ("captures that look false", "the capture looks false:%"),
+    "redacted": ("redacted", "redacted%"),
+    "other": ("other reasons", "%"),
+}
+"""What can become of a document: a name, what it is called, and how the reason of those begins that may not count."""
+
+SHOWN = {
+    svg.Series("human", KINDS["eligible"][0]): ("eligible",),
+    svg.Series("machine_translated", KINDS["translated"][0]): ("translated",),
+    svg.Series("machine_generated", "decisive markup or residue"): ("markup", "residue"),
+    svg.Series("steel", KINDS["boilerplate"][0]): ("boilerplate",),
+    svg.Series("unknown", KINDS["short"][0]): ("short",),
+    svg.Series("not", KINDS["other"][0]): ("false", "redacted", "other"),
+}
+"""The colours of a chart, and the kinds that each stands for."""
+
+_CASES = " ".join(
+    f"WHEN reason LIKE '{like.replace('_', '^_')}' ESCAPE '^' THEN '{kind}'" for kind, (_, like) in KINDS.items() if like
+)
+_STANDING = f"""
+CREATE TEMP TABLE standing AS
+SELECT language, year, attestation, witness, CASE WHEN eligible THEN 'eligible' {_CASES} END AS kind,
+  count(*) AS documents, coalesce(sum(byte_count), 0)::BIGINT AS bytes
+FROM (
+  SELECT coalesce(d.language, 'unknown') AS language, coalesce(strftime(coalesce(best.date_end, d.date_end), '%Y'), 'no date') AS year,
+    coalesce(best.attestation, d.attestation) AS attestation, coalesce(best.witness, d.witness, 'none') AS witness,
+    coalesce(d.eligible AND best.eligible, false) AS eligible, coalesce(ineligible_reason, '') AS reason, byte_count
+  FROM documents d LEFT JOIN ({best_leaves()}) best USING (key)
+) GROUP BY ALL
+"""
+"""Documents and bytes by all that this page tells them apart by; a document stands as its best leaf says."""
+
+_LEVELS = """
+SELECT attestation, sum(documents)::BIGINT AS documents, coalesce(sum(documents) FILTER (WHERE kind = 'eligible'), 0)::BIGINT AS eligible,
+  sum(bytes)::BIGINT AS bytes, coalesce(sum(bytes) FILTER (WHERE kind = 'eligible'), 0)::BIGINT AS eligible_bytes,
+  count(DISTINCT witness) AS witnesses
+FROM standing GROUP BY attestation ORDER BY list_position(?, attestation)
+"""
+_WITNESSES = """
+SELECT witness, attestation, sum(documents)::BIGINT AS documents, sum(bytes)::BIGINT AS bytes
+FROM standing WHERE kind = 'eligible' GROUP BY ALL ORDER BY bytes DESC, witness, attestation
+"""
+_EXTENSION = """
+SELECT count(*) FILTER (WHERE names = ''), count(*) FILTER (WHERE names <> ''), count(*) FILTER (WHERE redacted IS NOT NULL),
+  coalesce(sum(text_bytes) FILTER (WHERE names = ''), 0)::BIGINT
+FROM leaves WHERE "index" >= ? AND "index" < ?
 """
 
 
 def render(opened: Opened, con: "Con", name: str) -> bytes:
     """The page as bytes."""
-    levels = rows(con, named_queries()["snapshot_by_attestation"].sql)
+    if not opened.entries("leaves"):
+        con.register("leaves", LEAVES.empty_table())
+    con.execute(_STANDING)
+    levels = rows(con, _LEVELS, [list(ATTESTATIONS)])
     totals = {column: sum(row[column] for row in levels) for column in ("documents", "eligible", "bytes", "eligible_bytes")}
     figures = [
         (count(totals["documents"]), "documents frozen"),
@@ -32,24 +88,42 @@ def render(opened: Opened, con: "Con", name: str) -> bytes:
         (str(opened.manifest["cutoff"])[:10], "cutoff, in UTC"),
     ]
     body = [
+        _index_only(opened),
         by_year(con),
         by_attestation(levels),
-        witnesses(con),
+        witnesses(opened, con),
         by_language(con),
         ineligible(con, totals["documents"]),
+        versions(opened, con),
         rejects(con),
-        texts(con),
+        texts(opened, con),
         page.settings(con),
     ]
     return page.page(name, "snapshot", f"snapshot {opened.id}", _answers(opened, levels, totals), figures, body)
 
 
+def _index_only(opened: Opened) -> Markup | None:
+    if not opened.index_only:
+        return None
+    return notice(
+        "open",
+        element("strong", "Index only: leaves and sketches, no texts."),
+        "A crawl can be deduplicated against it: equal texts are found by their digests, near copies by an estimate from the sketches. "
+        "A mix cannot draw human rows from it.",
+    )
+
+
 def _answers(opened: Opened, levels: list[dict[str, Any]], totals: dict[str, int]) -> list[tuple[str, Child]]:
     cutoff, tree = str(opened.manifest["cutoff"])[:10], opened.manifest.get("tree", {})
+    kind = "An index-only snapshot" if opened.index_only else "A frozen snapshot"
     what = (
-        f"A frozen snapshot of {plural(totals['documents'], 'document')} ({size(totals['bytes'])} of text), whose captures end before {cutoff}. "
+        f"{kind} of {plural(totals['documents'], 'document')} ({size(totals['bytes'])} of text), whose captures end before {cutoff}. "
         f"Its id names every byte; its Merkle root is {str(tree.get('root', 'not stated'))[:16]}."
     )
+    if gone := redacted(opened)["leaves"]:
+        what += (
+            f" The texts of {plural(gone, 'leaf', 'leaves')} were redacted; the leaves’ hashes stay, so that the root still proves."
+        )
     verified = (
         f"{share(totals['eligible'], totals['documents'], 'documents')}, {size(totals['eligible_bytes'])}, may count as human in a mix that accepts their attestation: "
         f"unchanged since they were frozen, and dated before {cutoff} as far as their witnesses’ word goes. How much machine text hides among them is an estimate, and is not made here."
@@ -60,27 +134,46 @@ def _answers(opened: Opened, levels: list[dict[str, Any]], totals: dict[str, int
     return [("What is this?", what), ("How much is verified human?", verified), ("What rests on whose word?", words)]
 
 
+def _by(con: "Con", column: str) -> dict[str, dict[str, int]]:
+    """Documents by the values of a column of `standing`, the most frequent first, and by kind."""
+    found: dict[str, dict[str, int]] = {}
+    query = f"""
+        SELECT {column}, kind, sum(documents)::BIGINT AS documents, sum(sum(documents)) OVER (PARTITION BY {column}) AS whole
+        FROM standing GROUP BY {column}, kind ORDER BY whole DESC, {column}, kind
+    """
+    for value, kind, documents, _ in con.execute(query).fetchall():
+        found.setdefault(str(value), {})[kind] = documents
+    return found
+
+
+def _stack(kinds: dict[str, int]) -> list[int]:
+    """The values of one bar, in the order of `SHOWN`."""
+    return [sum(kinds.get(kind, 0) for kind in shown) for shown in SHOWN.values()]
+
+
+def _numbers(what: str, found: list[tuple[str, dict[str, int]]]) -> tuple[list[str], list[list[object]]]:
+    """Head and rows of the table of all kinds: those that the freeze looks for always, others where there are any."""
+    there = {kind for _, kinds in found for kind in kinds} | {"eligible", "translated", "markup", "residue", "boilerplate", "short"}
+    kinds = [kind for kind in KINDS if kind in there]
+    head = [what, "documents", *(KINDS[kind][0] for kind in kinds)]
+    return head, [[label, sum(row.values()), *(row.get(kind, 0) for kind in kinds)] for label, row in found]
+
+
 def by_year(con: "Con") -> Markup:
-    found = [
-        (row["year"], [row["eligible"], row["documents"] - row["eligible"]])
-        for row in rows(con, named_queries()["snapshot_by_year"].sql)
-    ]
-    undated = next((sum(values) for year, values in found if year == "no date"), 0)
-    dated = dict(item for item in found if item[0] != "no date")
-    lead = "By the end of each capture interval."
-    if undated:
-        lead += f" {plural(undated, 'document')} without a capture time stand on a declaration and are not shown."
-    if not dated:
-        return section("The human side by year", lead, nothing("No document has a capture time."))
-    labels = [str(year) for year in range(int(min(dated)), int(max(dated)) + 1)]
-    stacks = [dated.get(label, [0, 0]) for label in labels]
-    chart = svg.columns("Documents by year", lead, labels, stacks, SIDES)
-    numbers = [[label, *stack] for label, stack in zip(labels, stacks, strict=True)]
-    return section(
+    title, lead = (
         "The human side by year",
-        lead,
-        figure("Documents", "By year of capture", chart, SIDES, ["year", *(s.label for s in SIDES)], numbers),
+        "By the end of each capture interval: what may count as human, and why the rest may not.",
     )
+    found = _by(con, "year")
+    undated = found.pop("no date", {})
+    if undated:
+        lead += f" {plural(sum(undated.values()), 'document')} without a capture time stand on a declaration, or were redacted, and are not shown."
+    if not found:
+        return section(title, lead, nothing("No document has a capture time."))
+    labels = [f"{year:04d}" for year in range(int(min(found)), int(max(found)) + 1)]
+    chart = svg.columns("Documents by year", lead, labels, [_stack(found.get(label, {})) for label in labels], list(SHOWN))
+    numbers = [(label, found.get(label, {})) for label in labels] + ([("no date", undated)] if undated else [])
+    return section(title, lead, figure("Documents", "By year of capture", chart, list(SHOWN), *_numbers("year", numbers)))
 
 
 def by_attestation(levels: list[dict[str, Any]]) -> Markup:
@@ -97,8 +190,9 @@ def by_attestation(levels: list[dict[str, Any]]) -> Markup:
     return section("By attestation", lead, figure("Documents", "By level", chart, SIDES, head, numbers))
 
 
-def witnesses(con: "Con") -> Markup:
-    found = rows(con, named_queries()["snapshot_by_witness"].sql)
+def witnesses(opened: Opened, con: "Con") -> Markup:
+    """Eligible text by witness; who keeps each that the trust list names, and since when its statement is known."""
+    found, trusted = rows(con, _WITNESSES), opened.manifest.get("witnesses") or {}
     lead = "The witnesses by name, the heaviest first. If one of them is not to be believed, its share of the human side falls with it."
     if not found:
         return section("Witnesses", lead, nothing("Nothing is eligible, so nobody’s word is needed."))
@@ -107,28 +201,26 @@ def witnesses(con: "Con") -> Markup:
     notes = [f"{size(values[0])}  ({percent(values[0], total)})" for _, values in drawn]
     kind = svg.Series("human", "eligible bytes")
     chart = svg.bars("Eligible bytes by witness", lead, drawn, [kind], notes)
-    numbers = [[row["witness"], row["attestation"], row["documents"], row["bytes"], percent(row["bytes"], total)] for row in found]
-    return section(
-        "Witnesses",
-        lead,
-        figure("Eligible text", "Bytes by witness", chart, [kind], ["witness", "level", "documents", "bytes", "share"], numbers),
-    )
+    head = ["witness", "level", "what it is", "custodian", "published", "documents", "bytes", "share"]
+    own = {"kind": "the owner’s own word", "custodian": "whoever froze it", "published": "with this snapshot"}
+    numbers = []
+    for row in found:
+        known = trusted.get(row["witness"], own)
+        said = [str(known.get(name) or "not stated") for name in ("kind", "custodian", "published")]
+        numbers.append([row["witness"], row["attestation"], *said, row["documents"], row["bytes"], percent(row["bytes"], total)])
+    return section("Witnesses", lead, figure("Eligible text", "Bytes by witness", chart, [kind], head, numbers))
 
 
 def by_language(con: "Con") -> Markup:
-    found = page.language_rows(
-        [(row["language"], [row["eligible"], row["documents"] - row["eligible"]]) for row in rows(con, BY_LANGUAGE)]
-    )
-    lead = "By the most likely language of each text."
+    title, lead = "By language", "By the most likely language of each text: what may count as human, and why the rest may not."
+    found = _by(con, "language")
     if not found:
-        return section("By language", lead, nothing("There are no documents."))
-    chart = svg.bars("Documents by language", lead, page.top_rows(found), SIDES)
-    numbers = [[label, *values] for label, values in page.top_rows(found, 100)]
-    return section(
-        "By language",
-        lead,
-        figure(plural(len(found), "language"), "Documents", chart, SIDES, ["language", *(s.label for s in SIDES)], numbers),
-    )
+        return section(title, lead, nothing("There are no documents."))
+    drawn = page.top_rows(page.language_rows([(code, _stack(kinds)) for code, kinds in found.items()]))
+    chart = svg.bars("Documents by language", lead, drawn, list(SHOWN))
+    names = [label for label, _ in page.language_rows([(code, []) for code in found])]
+    head, numbers = _numbers("language", list(zip(names, found.values(), strict=True))[:100])
+    return section(title, lead, figure(plural(len(found), "language"), "Documents", chart, list(SHOWN), head, numbers))
 
 
 def ineligible(con: "Con", documents: int) -> Markup:
@@ -141,7 +233,7 @@ def ineligible(con: "Con", documents: int) -> Markup:
     chart = svg.bars(
         "Ineligible documents by reason", lead, page.top_rows([(row["reason"], [row["documents"]]) for row in found], 15), [kind]
     )
-    numbers = [[row["reason"], row["documents"], row["bytes"]] for row in found]
+    numbers = [[row["reason"], row["documents"], row["bytes"]] for row in found[:100]]
     return section(
         "What may not count, and why",
         lead,
@@ -149,12 +241,42 @@ def ineligible(con: "Con", documents: int) -> Markup:
     )
 
 
-def texts(con: "Con") -> Markup:
+def versions(opened: Opened, con: "Con") -> Markup:
+    """What each version added to the tree, and what was redacted."""
+    extensions, start, numbers = opened.manifest.get("tree", {}).get("extensions", []), 0, []
+    for number, extension in enumerate(extensions):
+        stop = start + extension["size"]
+        first, further, gone, held = con.execute(_EXTENSION, [start, stop]).fetchall()[0]
+        version = (extension["manifest"] or opened.id)[:16] + ("" if extension["manifest"] else " (this one)")
+        numbers.append([str(number), version, extension["size"], first, further, gone, held, stop, extension["root"][:16]])
+        start = stop
+    lead = "A snapshot only grows: each version appends its leaves to the tree, and those before it never change."
+    head = ["extension", "version", "leaves", "documents", "further witnesses", "redacted", "bytes of text", "tree size", "root"]
+    shown = element("figure", table(head, numbers)) if numbers else nothing("The manifest states no extensions.")
+    return section("Versions", lead, _redactions(con), shown)
+
+
+def _redactions(con: "Con") -> Markup | None:
+    found = con.execute(
+        "SELECT redacted, count(*) FROM leaves WHERE redacted IS NOT NULL GROUP BY ALL ORDER BY 2 DESC, 1"
+    ).fetchall()
+    if not found:
+        return None
+    total = sum(number for _, number in found)
+    reasons = "; ".join(f"{why}: {count(number)}" for why, number in found[: page.ROWS_SHOWN])
+    said = f"The texts of {plural(total, 'leaf', 'leaves')} were removed, and nothing here shows them ({reasons}). Their hashes stay in the tree."
+    return notice("", element("strong", "Redacted."), said)
+
+
+def texts(opened: Opened, con: "Con") -> Markup:
     """Twenty texts of each side, drawn by a digest of their keys."""
+    if opened.index_only:
+        return section("Texts", "An index-only snapshot shows none.", nothing("The texts are not part of it."))
     groups = []
+    where = "coalesce(eligible, false) = ? AND NOT coalesce(starts_with(ineligible_reason, 'redacted'), false)"
     for eligible, kind in ((True, SIDES[0]), (False, SIDES[1])):
-        total = con.execute("SELECT count(*) FROM documents WHERE coalesce(eligible, false) = ?", [eligible]).fetchall()[0][0]
-        chosen = "SELECT key FROM documents WHERE coalesce(eligible, false) = ? ORDER BY sha256(key), key LIMIT ?"
+        total = con.execute(f"SELECT count(*) FROM documents WHERE {where}", [eligible]).fetchall()[0][0]
+        chosen = f"SELECT key FROM documents WHERE {where} ORDER BY sha256(key), key LIMIT ?"
         keys = page.listed(key for (key,) in con.execute(chosen, [eligible, page.SAMPLE]).fetchall())
         start = f"left(text, {page.EXCERPT}) AS start, length(text) AS whole"
         sample = rows(con, f"SELECT * EXCLUDE (text), {start} FROM documents WHERE key IN {keys} ORDER BY sha256(key), key")

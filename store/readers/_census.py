@@ -24,20 +24,29 @@ class LineScan:
     def feed(self, data: bytes) -> None:
         joined = self._kept + data
         base = self.fed - len(self._kept)
-        self.marks.extend([base + mark for mark in all_marks(joined)])
-        self._kept = joined[-(_MARK_BYTES - 1) :]
+        self.marks.extend([base + mark for mark in self._all(joined)])
+        self._kept = self._tail(joined)
         self.fed += len(data)
+
+    def _all(self, data: bytes) -> list[int]:
+        """Every mark in `data`, which begins with what `_tail` left."""
+        return all_marks(data)
+
+    def _tail(self, data: bytes) -> bytes:
+        """The end of `data` in which a mark may begin that is not whole yet."""
+        return data[-(_MARK_BYTES - 1) :]
 
     def finish(self) -> None:
         """Nothing waits: a marker is found as soon as its last byte is fed."""
 
 
 class MemberScan:
-    """Positions of a compressed member's magic whose first bytes decompress to the start of a record."""
+    """Positions of a compressed member's magic whose first bytes decompress to the start of a record, as `opens` knows it."""
 
-    def __init__(self, codec: Codec):
+    def __init__(self, codec: Codec, opens: Callable[[bytes], bool] | None = None):
         self.marks = array("q")
         self._codec = codec
+        self._opens = opens or opens_record
         self._kept = b""
         self._base = 0
 
@@ -57,7 +66,7 @@ class MemberScan:
         magic = self._codec.magic
         start = data.find(magic, 0, stop + len(magic) - 1)
         while start >= 0:
-            if opens_record(self._codec.peek(data[start : start + self._codec.look], 64)):
+            if self._opens(self._codec.peek(data[start : start + self._codec.look], 64)):
                 self.marks.append(self._base + start)
             start = data.find(magic, start + 1, stop + len(magic) - 1)
 

@@ -44,6 +44,10 @@ def all_marks(data: bytes) -> list[int]:
     return sorted(found.start() + 1 for pattern in (_LINE, _NUL) for found in pattern.finditer(data))
 
 
+Find = Callable[[bytes, int], int]
+"""As `next_mark`: where at or after a position a line opens a record, -1 if none does."""
+
+
 class Framed(NamedTuple):
     """An item and the stretch [start, stop) of the stream that it stands for; `whole` where its length proved true."""
 
@@ -108,17 +112,17 @@ class Window:
             self._rewind(position)
             self.data, self.base = b"", position
 
-    def mark(self, position: int) -> int:
+    def mark(self, position: int, find: "Find", reach: int) -> int:
         """Start of the next line at or after `position` that opens a record, its line end included in the search; the end if none.
 
-        Does not keep what lies before.
+        `find` sees such a line once `reach` bytes of it are there. Does not keep what lies before.
         """
         while True:
-            found = next_mark(self.data, position - self.base)
+            found = find(self.data, position - self.base)
             if found >= 0:
                 return self.base + found
             end = self.base + len(self.data)
-            position = max(position, end - _MARK_BYTES + 1)
+            position = max(position, end - reach + 1)
             self.drop(min(position, end))
             if not self.fill(end + 1):
                 return end
@@ -181,6 +185,10 @@ def _header_end(data: bytes, start: int, stop: int) -> tuple[int, int]:
 
 class Framer:
     """Frames the records of a window; `place` turns a position in it into (offset, member_offset)."""
+
+    find: Find = staticmethod(next_mark)
+    reach = _MARK_BYTES
+    """Bytes of a line that tell whether it opens a record."""
 
     def __init__(self, window: Window, place: Callable[[int], tuple[int, int]], options: "Read"):
         self._window = window
@@ -295,7 +303,7 @@ class Framer:
 
     def _stretch(self, header: Header, search: int, reason: str, detail: str) -> Framed:
         """What lies between the header's start and the next line that starts a record."""
-        stop = self._window.mark(search)
+        stop = self._window.mark(search, self.find, self.reach)
         if reason == "truncated" and (self._window.stop is None or stop < self._window.stop):
             reason = "length_mismatch" if header.fields else "header_incomplete"
         if header.fields:

@@ -1,26 +1,23 @@
 """Rows of tables as records: which column is what, and everything else as JSON-able metadata.
 
-The text is in the column that `read.text_column` names. `id`, `url`, `dump`, `language`, `language_score` and
-`token_count` are taken by their names, which FineWeb and others share. A column is a capture time only where
-`read.date_column` names it or the table is in FineWeb's layout: elsewhere `date` may be anything, and dolma's `created`
-and `added` are not captures. Nothing else that a row says of itself (`origin`, `label`) is more than metadata.
+Which column is what, `store.readers._presets` says. A column is a capture time only where the layout or `read.date_column`
+names it: elsewhere `date` may be anything, and dolma's `created` and `added` are not captures. Nothing else that a row says
+of itself (`origin`, `label`) is more than metadata.
 """
 
 import datetime
 import decimal
 import math
-from collections.abc import Set
 from typing import TYPE_CHECKING, Any
 
+from store.readers._presets import OWN, Preset, columns
 from store.records import Record, Unreadable
 
 if TYPE_CHECKING:
     from store.reading import Read
 
-FINEWEB = frozenset({"text", "id", "dump", "url", "date", "file_path"})
-"""Columns by which FineWeb's layout is known (https://huggingface.co/datasets/HuggingFaceFW/fineweb)."""
 _DEPTH = 64
-_OWN: dict[str, type | tuple[type, ...]] = {"dump": str, "language": str, "language_score": (float, int), "token_count": int}
+_KINDS: dict[str, type | tuple[type, ...]] = {"dump": str, "language": str, "language_score": (float, int), "token_count": int}
 
 
 class TooDeep(ValueError):
@@ -31,34 +28,48 @@ class Undecodable:
     """Stands for a text whose bytes are no UTF-8."""
 
 
-def date_column(names: Set[str], options: "Read") -> str | None:
-    """The column that holds capture times, if any."""
-    return options.date_column or ("date" if names >= FINEWEB else None)
-
-
 def row(offset: int, values: dict[str, Any], options: "Read") -> Record | Unreadable:
     """The record of one row, given by column name."""
+    layout = columns(frozenset(values), options)
+    rest = dict(values)
+    text = rest.pop(layout.text, None)
+    if isinstance(text, str):
+        return described(offset, text, rest, layout, options)
+    name, url = _taken(rest, layout.id, (str, int)), _taken(rest, layout.url, str)
+    reason = "invalid_utf8" if isinstance(text, Undecodable) else "no_text"
+    return Unreadable(offset, 0, reason, no_text(layout, values, options, text), "row", name, url)
+
+
+def no_text(layout: Preset, names: Any, options: "Read", value: Any = None) -> str:
+    """What is said where a column of text is not there or holds something else: also which columns there are."""
+    seen = "nothing" if value is None else "bytes that are no UTF-8" if isinstance(value, Undecodable) else type(value).__name__
+    there = ", ".join(sorted(clean(str(name)) for name in names)[:20])
+    return f"column {layout.text!r} (read.text_column) of preset {options.preset} holds {seen}; there are {there}"
+
+
+def described(offset: int, text: str, values: dict[str, Any], layout: Preset, options: "Read") -> Record | Unreadable:
+    """The record of a text and the other columns of its row."""
     values = dict(values)
-    name, url = _text_of(values, options.id_column, (str, int)), _text_of(values, options.url_column, str)
-    text = values.pop(options.text_column, None)
-    if not isinstance(text, str):
-        reason = "invalid_utf8" if isinstance(text, Undecodable) else "no_text"
-        detail = f"column {options.text_column!r} (read.text_column) holds {'nothing' if text is None else type(text).__name__}"
-        return Unreadable(offset, 0, reason, detail, "row", name, url)
+    name, url = _taken(values, layout.id, (str, int)), _taken(values, layout.url, str)
     if len(text) > options.max_record_bytes:
         return Unreadable(offset, 0, "too_large", f"{len(text)} characters (read.max_record_bytes)", "row", name, url)
-    dated = date_column(values.keys() | {options.text_column, options.id_column, options.url_column}, options)
-    date = _shown_date(values.pop(dated, None)) if dated else None
-    columns: dict[str, Any] = {}
-    for column, kind in _OWN.items():
-        value = values.get(column)
-        if isinstance(value, kind) and not isinstance(value, bool):
-            columns[column] = plain(values.pop(column))
+    date = _shown_date(values.pop(layout.date, None)) if layout.date else None
+    known = {field: value for field in OWN if (value := _known(values, getattr(layout, field), _KINDS[field])) is not None}
     try:
-        columns["metadata"] = plain(values)
+        known["metadata"] = plain(values)
     except TooDeep as error:
         return Unreadable(offset, 0, "too_deep", str(error), "row", name, url)
-    return Record(offset, 0, "row", name, url, date, b"", {}, clean(text), columns)
+    return Record(offset, 0, "row", name, url, date, b"", {}, clean(text), known)
+
+
+def _known(values: dict[str, Any], column: str, kind: type | tuple[type, ...]) -> Any:
+    """Takes a column's value out. Of a list, best first, it is the first, and the list stays."""
+    value = values.get(column) if column else None
+    if isinstance(value, list) and value and isinstance(value[0], kind) and not isinstance(value[0], bool):
+        return plain(value[0])
+    if not isinstance(value, kind) or isinstance(value, bool):
+        return None
+    return plain(values.pop(column))
 
 
 def _shown_date(value: Any) -> str | None:
@@ -68,9 +79,9 @@ def _shown_date(value: Any) -> str | None:
     return value.isoformat() if isinstance(value, datetime.date) else clean(str(value))[:64]
 
 
-def _text_of(values: dict[str, Any], column: str, kinds: type | tuple[type, ...]) -> str | None:
+def _taken(values: dict[str, Any], column: str, kinds: type | tuple[type, ...]) -> str | None:
     """Takes a column's value out, as text; leaves it, and gives None, where it is of another kind."""
-    value = values.get(column)
+    value = values.get(column) if column else None
     if not isinstance(value, kinds) or isinstance(value, bool) or value == "":
         return None
     del values[column]

@@ -1,4 +1,4 @@
-"""JSON Lines, plain, gzip or zstd: one object per line, in any of the layouts of tables.
+"""JSON Lines, plain, gzip, zstd or bzip2: one object per line, in any of the layouts of tables.
 
 Every line that holds more than white space is one item, numbered from 0; so is each damaged stretch of a compressed
 file, which takes with it the line that it cuts. Reading goes on at the next whole member.
@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from store.readers._bzip2 import Bzip2
 from store.readers._census import Splitter
 from store.readers._rows import row
 from store.readers._source import CHUNK, Codec, Fault, Gzip, Source, Zstd, find_member
@@ -30,8 +31,9 @@ Line = tuple[int, bytes | Fault]
 
 
 def sniff(head: bytes) -> bool:
-    """Whether its first line that is not blank opens an object, looking through gzip and zstd."""
-    for codec in (Gzip(), Zstd()):
+    """Whether its first line that is not blank opens an object, looking through gzip, zstd and bzip2."""
+    codecs: tuple[Codec, ...] = (Gzip(), Zstd(), Bzip2())
+    for codec in codecs:
         if codec.starts(head):
             return _OBJECT.match(codec.peek(head, _HEAD)) is not None
     return _OBJECT.match(head) is not None
@@ -61,9 +63,11 @@ def read(stream: BinaryIO, split: Split, options: "Read") -> Iterator[Record | U
 
 
 def _codec(source: Source) -> Codec | None:
-    head = source.at(0, 8)
+    head = source.at(0, 16)
     if Gzip().starts(head):
         return Gzip()
+    if Bzip2().starts(head):
+        return Bzip2()
     return Zstd(source) if Zstd().starts(head) else None
 
 

@@ -1,4 +1,4 @@
-"""Parquet tables in FineWeb's or dolma's layout, or in any other whose text column is named.
+"""Parquet tables in any layout of `store.readers._presets`, or in another whose columns are named.
 
 A split is a run of row groups. The metadata says how many rows there are, and each is an item: rows of a group that
 cannot be decoded are so many unreadables. A table without the text column is unreadable row by row.
@@ -7,7 +7,8 @@ cannot be decoded are so many unreadables. A table without the text column is un
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from store.readers._rows import Undecodable, row
+from store.readers._presets import columns
+from store.readers._rows import Undecodable, no_text, row
 from store.records import Found, Record, Split, Unreadable
 
 if TYPE_CHECKING:
@@ -91,14 +92,14 @@ def _missing_text(schema: "pa.Schema", options: "Read") -> tuple[str, str] | Non
     """Reason and detail where the table has no column of text under the name."""
     import pyarrow as pa
 
-    if options.text_column not in schema.names:
-        names = ", ".join(sorted(schema.names)[:20])
-        return "no_text_column", f"no column {options.text_column!r} (read.text_column); there are {names}"
-    kind = schema.field(schema.names.index(options.text_column)).type
+    layout = columns(frozenset(schema.names), options)
+    if layout.text not in schema.names:
+        return "no_text_column", no_text(layout, schema.names, options)
+    kind = schema.field(schema.names.index(layout.text)).type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return None
-    return "no_text", f"column {options.text_column!r} (read.text_column) holds {kind}"
+    return "no_text", f"column {layout.text!r} (read.text_column) of preset {options.preset} holds {kind}"
 
 
 def _group(table: "ParquetFile", group: int, first: int, count: int, options: "Read") -> Iterator[Record | Unreadable]:

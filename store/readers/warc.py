@@ -11,9 +11,9 @@ line between records, or to an `Unreadable`:
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from store.readers._census import Census, Ledger, LineScan, MemberScan, opens_record
 from store.readers._framing import Framed, Framer, Window
@@ -31,6 +31,17 @@ _FOREIGN = (b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"%PDF", b"PAR1", b"filedesc:", 
 """Beginnings of other formats, in which an archive may be embedded."""
 
 
+class Form(NamedTuple):
+    """What tells the records of one archive format: how they are framed, searched for, and known by a member's first bytes."""
+
+    framer: type[Framer]
+    scan: type[LineScan]
+    opens: Callable[[bytes], bool]
+
+
+_WARC = Form(Framer, LineScan, opens_record)
+
+
 def sniff(head: bytes) -> bool:
     """Whether it begins with a record, or would but for damage: a record starts in `head` and no other format does."""
     return _kind(head) is not None
@@ -43,15 +54,15 @@ def survey(stream: BinaryIO, options: "Read") -> Found:
     census = Census(LineScan() if codec is None else MemberScan(codec), options.part_bytes * (_PLAIN_PARTS if codec is None else 1))
     source = Source(stream, census.scan.feed)
     damaged: list[int] = []
-    for item in _walk(source, codec, Split(0, source.size, 0, source.size), options, census):
+    for item in walk(source, codec, Split(0, source.size, 0, source.size), options, census):
         census.splitter.item(item.offset)
         if isinstance(item, Unreadable) or not item.headers.get("content-length", "").strip().isdecimal():
             damaged.append(item.offset)
     found = census.found(source.size, source.drain)
-    return replace(found, damage=_damage(damaged, source.size if codec is None else None))
+    return replace(found, damage=damage(damaged, source.size if codec is None else None))
 
 
-def _damage(offsets: list[int], end: int | None) -> tuple[int, int] | None:
+def damage(offsets: list[int], end: int | None) -> tuple[int, int] | None:
     """Where resynchronising may have taken text of a broken record for a record.
 
     Who writes a page can put a whole WARC record into it, and into data that a compressed member stores as they are. In a
@@ -64,7 +75,7 @@ def _damage(offsets: list[int], end: int | None) -> tuple[int, int] | None:
 def read(stream: BinaryIO, split: Split, options: "Read") -> Iterator[Record | Unreadable]:
     """Items that start in the split."""
     source = Source(stream)
-    yield from _walk(source, _codec(_kind(source.at(0, _HEAD)), source), split, options, None)
+    yield from walk(source, _codec(_kind(source.at(0, _HEAD)), source), split, options, None)
 
 
 def _kind(head: bytes) -> str | None:
@@ -92,35 +103,38 @@ def _codec(kind: str | None, source: Source) -> Codec | None:
     return Gzip() if kind == "gzip" else Zstd(source) if kind == "zstd" else None
 
 
-def _walk(
-    source: Source, codec: Codec | None, split: Split, options: "Read", census: Census | None
+def walk(
+    source: Source, codec: Codec | None, split: Split, options: "Read", census: Census | None, form: Form = _WARC
 ) -> Iterator[Record | Unreadable]:
+    """Items that start in the split of a plain (`codec` None) or compressed file, told to the census, if any."""
     if codec is None:
-        return _plain(source, split, options, census)
-    return _members(source, codec, split, options, census)
+        return _plain(source, split, options, census, form)
+    return _members(source, codec, split, options, census, form)
 
 
-def _plain(source: Source, split: Split, options: "Read", census: Census | None) -> Iterator[Record | Unreadable]:
+def _plain(source: Source, split: Split, options: "Read", census: Census | None, form: Form) -> Iterator[Record | Unreadable]:
     window = Window(source.at, lambda position: None, split.start, source.size)
-    for framed in Framer(window, lambda position: (position, 0), options).frames(split.start, split.stop):
+    for framed in form.framer(window, lambda position: (position, 0), options).frames(split.start, split.stop):
         if census is not None:
             census.ledger.cover(framed.start, framed.stop, framed.whole)
         yield framed.item
 
 
-def _members(source: Source, codec: Codec, split: Split, options: "Read", census: Census | None) -> Iterator[Record | Unreadable]:
+def _members(
+    source: Source, codec: Codec, split: Split, options: "Read", census: Census | None, form: Form
+) -> Iterator[Record | Unreadable]:
     position = split.start
     while position < min(split.stop, source.size):
         if codec.starts(source.at(position, 8)):
-            scan, ledger = (LineScan(), Ledger()) if census is not None else (None, None)
+            scan, ledger = (form.scan(), Ledger()) if census is not None else (None, None)
             opened = _Opened(source, codec, position, scan)
-            yield from _inside(opened, options, ledger)
+            yield from _inside(opened, options, ledger, form)
             if census is not None and scan is not None and ledger is not None:
                 census.inside(scan, ledger)
             whole = opened.member.fault is None
-            stop = opened.member.stop if whole else find_member(codec, source, position + 1, opens_record)
+            stop = opened.member.stop if whole else find_member(codec, source, position + 1, form.opens)
         else:
-            whole, stop = False, find_member(codec, source, position + 1, opens_record)
+            whole, stop = False, find_member(codec, source, position + 1, form.opens)
             detail = f"{stop - position} bytes that belong to no member, begin {source.at(position, 24)!r}"
             yield Unreadable(position, 0, "no_member", detail)
         if census is not None:
@@ -148,13 +162,13 @@ class _Opened:
             position -= len(data)
 
 
-def _inside(opened: _Opened, options: "Read", ledger: Ledger | None) -> Iterator[Record | Unreadable]:
+def _inside(opened: _Opened, options: "Read", ledger: Ledger | None, form: Form) -> Iterator[Record | Unreadable]:
     """Items of one member. The last one waits for the member's end, which may prove it damaged."""
     offset = opened.member.offset
     window = Window(opened.read, opened.rewind)
     held: Framed | None = None
     count = 0
-    for framed in Framer(window, lambda position: (offset, position), options).frames(0):
+    for framed in form.framer(window, lambda position: (offset, position), options).frames(0):
         if held is not None:
             yield held.item
         held = framed

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow as pa
 
 from provenance import schema
-from provenance.identity import Leaf, content_id, merkle_root
+from provenance.identity import content_id
 from store import manifest, tables
+from tests import mixes
 
 HOSTILE = (
     "</script></style><img src=x onerror=alert(1)><script>alert(document.cookie)</script> &amp; \"quoted\" 'single' \u202e reversed"
@@ -214,55 +215,60 @@ def verdict(
     return tag(row, "unknown", llr), [evidence(row, "statistical", llr, "fastText, calibrated", llr)], pairs
 
 
+INELIGIBLE = {
+    0: "fewer than 50 words",
+    1: 'translation_markup: <meta name="generator" content="GTranslate">',
+    2: "residue: As an AI language model, I cannot <b>",
+    3: "disclosure: ai-generated meta tag",
+    4: "boilerplate: on 20 or more hosts",
+    5: "the capture looks false: capture_time: residue of 2023",
+}
+LIBRARY = "Example Library, catalogue of 2019"
+INDEX = "cc-main-2019-35-index"
+TRUSTED = {INDEX: {"kind": "index", "custodian": "Common Crawl", "published": "2019-09-10T00:00:00.000000Z", "sha256": ["b" * 64]}}
+
+
 def reference_rows(documents: int = 240) -> list[dict[str, Any]]:
     rows = [document("frozen", i, datetime(2011, 3, 1, tzinfo=UTC), 3900) for i in range(documents)]
     for i, row in enumerate(rows):
         level = "declared" if i % 5 == 0 else "captured"
-        why = {0: "under 50 words", 1: "machine-translation markup"}.get(number("eligible", i) % 12)
+        why = INELIGIBLE.get(number("eligible", i) % 24)
         if level == "declared":
             row.update(date=None, date_end=None)
         row.update(
             attestation=level,
-            witness=f"sha256:{hexname('archive', i % 3) * 2}" if level == "captured" else "Example Library, catalogue of 2019",
+            witness=f"sha256:{hexname('archive', i % 3) * 2}" if level == "captured" else LIBRARY,
             eligible=why is None,
             ineligible_reason=why,
-            extractor="e" * 64,
-            rules="r" * 64,
         )
-        row["leaf"] = leaf(row).hash().hex()
     return sorted(rows, key=lambda row: row["key"])
 
 
-def leaf(row: dict[str, Any]) -> Leaf:
-    date = row["date"].strftime("%Y-%m-%dT%H:%M:%S.%fZ") if row["date"] else ""
-    text = row["text"].encode()
-    bound = (row["attestation"], row["witness"], row["eligible"], row["payload_digest"], row["extractor"], row["rules"])
-    return Leaf(row["key"], hashlib.sha256(text).hexdigest(), len(text), date, date, *bound)
-
-
-def snapshot(target: Path, documents: int = 240) -> manifest.Opened:
+def snapshot(target: Path, documents: int = 240, grown: bool = False) -> manifest.Opened:
+    """A snapshot; where `grown`, its second version: an index is a further witness of 30 documents, and two were redacted."""
     rows = reference_rows(documents)
     rejects = [reject("frozen", i, "attest", "after the cutoff") for i in range(documents // 10)]
+    extensions, gone = [[mixes.leaf(row) for row in rows]], {}
+    if grown:
+        chosen = [row for row in rows if row["eligible"] and row["attestation"] == "captured"]
+        better = {"attestation": "corroborated", "witness": INDEX}
+        extensions.append([mixes.leaf(row | better, mixes.leaf(row).hash().hex()) for row in chosen[:30]])
+        gone = {row["key"]: "erasure <b>" for row in chosen[40:42]}
+        empty = dict.fromkeys(schema.SNAPSHOT_DOCUMENTS.names)
+        why = {"eligible": False, "ineligible_reason": "redacted: erasure <b>", "byte_count": 0, "word_count": 0}
+        rows = [empty | {name: row[name] for name in ("key", "attestation")} | why if row["key"] in gone else row for row in rows]
     listing = parts(target, "documents", rows, schema.SNAPSHOT_DOCUMENTS)
+    listing += mixes.write_leaves(target, extensions, gone)
     listing += parts(target, "rejects", rejects, schema.REJECTS, 1)
-    listing += parts(target, "sources", sources(rows, rejects), schema.SOURCES, 1)
-    listing += parts(
-        target, "evidence", [evidence(row, "capture", 1.0, "captured before the cutoff", None) for row in rows], schema.EVIDENCE, 1
-    )
+    sourced = [row for row in rows if row["file_path"]]
+    listing += parts(target, "sources", sources(sourced, rejects), schema.SOURCES, 1)
+    readings = [evidence(row, "capture", 1.0, "captured before the cutoff", None) for row in rows if row["key"] not in gone]
+    listing += parts(target, "evidence", readings, schema.EVIDENCE, 1)
     listing += parts(target, "tags", [tag(row, "human" if row["eligible"] else "unknown", None) for row in rows], schema.TAGS, 1)
-    eligible: dict[str, int] = {}
-    for row in rows:
-        eligible[row["attestation"]] = eligible.get(row["attestation"], 0) + row["eligible"]
-    body = {
-        "cutoff": "2022-01-01T00:00:00.000000Z",
-        "declaration": "Example Library, catalogue of 2019",
-        "config": {"freeze": {"min_words": 50}},
-        "config_digest": "c" * 64,
-        "parameters": {"minhash": {"permutations": 128, "seed": 1}},
-        "tree": {"size": len(rows), "root": merkle_root([bytes.fromhex(row["leaf"]) for row in rows]).hex()},
-        "files": manifest.sorted_files(listing),
-        "counts": {"records": len(rows) + len(rejects), "documents": len(rows), "rejects": len(rejects), "eligible": eligible},
-    }
+    body = mixes.snapshot_body(listing, extensions, rows, declaration=LIBRARY, redacted={"leaves": len(gone), "removed": []})
+    body["counts"] |= {"records": len(rows) + len(rejects), "rejects": len(rejects)}
+    if grown:
+        body["witnesses"] = TRUSTED
     return manifest.write_snapshot(str(target), body)
 
 
@@ -317,7 +323,7 @@ def run(target: Path, documents: int = 420, against: manifest.Opened | None = No
         "kind": "run",
         "config": {"match": {"similarity": 0.75}},
         "config_digest": "d" * 64,
-        "snapshots": [{"id": against.id, "cutoff": against.manifest["cutoff"]}] if against else [],
+        "snapshots": [{"id": against.id, "cutoff": against.manifest["cutoff"], "index_only": False}] if against else [],
         "files": manifest.sorted_files(listing),
         "counts": {**counts, "origins": origins, "rejects_by_reason": reasons},
     }
@@ -378,6 +384,8 @@ def mix(
             "crawled": {
                 origin: {"documents": sum(row["origin"] == origin for row in kept), "bytes": 1} for origin in schema.ORIGINS[1:]
             },
+            "kept_out": {"redacted": 2, "revoked": 0},
+            "estimated_against": ["9" * 64],
             "left_over": {"unknown": {"documents": 20, "bytes": 20_000}},
             "alternative": {
                 "what": "the human side alone, repeated",

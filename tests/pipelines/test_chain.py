@@ -18,14 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import cli, config, curate, freeze, ingest, mix, verify
+from pipelines import cli, config, curate, ingest, mix, verify
 from pipelines.cli import Job
 from pipelines.extraction import ExtractPart
 from pipelines.target import Target
 from store import files, manifest, reading
 from store.errors import CheckFailed, Incomplete, UsageError
 from store.reading import Read
-from tests.builders import Capture, html, prose, response, warc, write_warc
+from tests.builders import Capture, frozen, html, prose, response, warc, write_warc
 
 QUIET = Job(quiet=True)
 CUTOFF = "2022-01-01"
@@ -56,9 +56,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_warc(base / "old/a.warc.gz", [*HUMAN[:7], SHORT])
     write_warc(base / "old/b.warc.gz", HUMAN[7:])
     write_warc(base / "new/c.warc.gz", new_crawl())
-    frozen = freeze.run([str(base / "old")], str(base / "snapshot"), CUTOFF, None, QUIET)
+    snapshot = frozen([base / "old"], base / "snapshot")
     curate.run([str(base / "new")], str(base / "run"), [str(base / "snapshot")], QUIET)
-    (base / "id").write_text(frozen["id"])
+    (base / "id").write_text(snapshot["id"])
     return base
 
 
@@ -201,22 +201,16 @@ def test_two_workers_in_another_place_and_other_order_give_the_same_bytes(made: 
         (moved / path).write_bytes((made / "new" / path).read_bytes())
     curate.run([str(moved)], str(tmp_path / "run"), [str(made / "snapshot")], Job(quiet=True, workers=2))
     assert same(tmp_path / "run", made / "run")
-    freeze.run(
-        [str(made / "old/b.warc.gz"), str(made / "old/a.warc.gz")],
-        str(tmp_path / "snapshot"),
-        CUTOFF,
-        None,
-        Job(quiet=True, workers=2),
-    )
+    frozen([made / "old/b.warc.gz", made / "old/a.warc.gz"], tmp_path / "snapshot", workers=2)
     assert same(tmp_path / "snapshot", made / "snapshot")
 
 
 def test_rows_without_a_time_need_a_declaration_and_stay_declared(tmp_path: Path) -> None:
     lines = "".join(f'{{"id": "row{i}", "text": "{prose(i)}", "origin": "human", "date_published": "1999"}}\n' for i in range(3))
     (tmp_path / "rows.jsonl").write_text(lines)
-    refused = freeze.run([str(tmp_path / "rows.jsonl")], str(tmp_path / "no"), CUTOFF, None, QUIET)
+    refused = frozen([tmp_path / "rows.jsonl"], tmp_path / "no")
     assert refused["rejects_by_reason"] == {"attest/no_capture_time": 3}
-    taken = freeze.run([str(tmp_path / "rows.jsonl")], str(tmp_path / "yes"), CUTOFF, "I typed them in 2001.", QUIET)
+    taken = frozen([tmp_path / "rows.jsonl"], tmp_path / "yes", declaration="I typed them in 2001.")
     assert (taken["eligible"], taken["declaration"]) == ({"declared": 3}, "I typed them in 2001.")
     assert duckdb.sql(f"select list(id order by id) from '{tmp_path}/yes/documents/*.parquet'").fetchall() == [
         (["row0", "row1", "row2"],)
@@ -233,7 +227,7 @@ def test_captures_at_or_after_the_cutoff_are_rejects(tmp_path: Path) -> None:
         "1970-01-01T00:00:00Z",
     ]
     write_warc(tmp_path / "a.warc.gz", [Capture(f"http://x.example/{i}", html(prose(i)), date) for i, date in enumerate(dates)])
-    summary = freeze.run([str(tmp_path / "a.warc.gz")], str(tmp_path / "snapshot"), CUTOFF, None, QUIET)
+    summary = frozen([tmp_path / "a.warc.gz"], tmp_path / "snapshot")
     assert summary["rejects_by_reason"] == {"attest/after_cutoff": 3, "attest/no_usable_date": 1, "read/warcinfo": 1}
     assert set(keys(tmp_path / "snapshot")) == {"http://x.example/0", "http://x.example/3"}
 
@@ -245,7 +239,7 @@ def test_boilerplate_and_translations_stay_in_the_snapshot_and_count_for_nobody(
     captures += [Capture(f"http://few.example/{n}", html(prose(52))) for n in range(20)]
     captures.append(Capture("http://machine.example/", translated))
     write_warc(tmp_path / "old/a.warc.gz", captures)
-    summary = freeze.run([str(tmp_path / "old")], str(tmp_path / "snapshot"), CUTOFF, None, QUIET)
+    summary = frozen([tmp_path / "old"], tmp_path / "snapshot")
     assert (summary["documents"], summary["eligible"]) == (41, {"captured": 20})
     assert summary["ineligible"] == {"boilerplate": 20, "translation_markup": 1}
     write_warc(tmp_path / "new/b.warc.gz", [Capture("http://new.example/", notice), Capture("http://new.example/t", article)])
@@ -273,7 +267,7 @@ def test_a_digest_that_disagrees_is_a_reject_of_freeze(tmp_path: Path) -> None:
             b"sha1:A" + plain.split(b"sha1:")[1][:1], b"sha1:A", 1
         )
     )
-    summary = freeze.run([str(path)], str(tmp_path / "snapshot"), CUTOFF, None, QUIET)
+    summary = frozen([path], tmp_path / "snapshot")
     assert summary["rejects_by_reason"].get("attest/digest_disagrees") == 1
 
 
@@ -322,7 +316,7 @@ def test_a_record_planted_in_a_broken_one_is_attested_by_nothing(tmp_path: Path,
     broken = pack(response(evil, 99))
     (tmp_path / "old").mkdir()
     (tmp_path / "old/a.warc").write_bytes(pack(good[0]) + broken[:-40] + pack(good[1]) + pack(good[2]))
-    summary = freeze.run([str(tmp_path / "old")], str(tmp_path / "snapshot"), CUTOFF, None, QUIET)
+    summary = frozen([tmp_path / "old"], tmp_path / "snapshot")
     assert duckdb.sql(f"select count(*) from '{tmp_path}/snapshot/documents/*.parquet' where date < '2011-01-01'").fetchall() == [
         (0,)
     ]
@@ -447,7 +441,7 @@ def test_two_commands_do_not_write_into_one_folder(made: Path, tmp_path: Path) -
 
 
 def test_snapshots_that_share_a_document_give_one_answer(made: Path, tmp_path: Path) -> None:
-    freeze.run([str(made / "old/a.warc.gz")], str(tmp_path / "second"), CUTOFF, None, QUIET)
+    frozen([made / "old/a.warc.gz"], tmp_path / "second")
     ids = set()
     for number in range(3):
         against = [str(made / "snapshot"), str(tmp_path / "second"), str(made / "snapshot")]

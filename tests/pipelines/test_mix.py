@@ -1,7 +1,7 @@
 """The mix: who may enter, how often, and what the shards then keep, read back with the libraries that trainers use."""
 
-import hashlib
 import json
+from datetime import UTC, datetime
 from fractions import Fraction
 from itertools import pairwise
 
@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipelines import leaves, mixing, planning
 from pipelines import mix as verb
-from pipelines import mixing, planning
 from pipelines.cli import Job
 from provenance.floor import Mix
-from provenance.identity import Leaf
-from provenance.schema import SNAPSHOT_DOCUMENTS
-from store import files, shards
+from provenance.schema import LEAVES
+from store import files, manifest, notes, revocation, shards
 from store.errors import CheckFailed, UsageError
+from store.revocation import Item, Revocations
 from store.verify_mix import verify_mix
 from tests import mixes
 
@@ -214,12 +214,16 @@ def test_a_snapshot_that_changed_is_not_mixed(tmp_path):
         mixes.make(tmp_path / "mix", frozen, [crawled])
 
 
-def test_a_snapshot_that_lost_a_document_is_not_mixed(tmp_path):
+def test_a_snapshot_that_lost_a_leaf_is_not_mixed(tmp_path):
     frozen, crawled = mixes.standard(tmp_path)
-    path = frozen.files("documents")[0]
-    pq.write_table(pq.read_table(path).slice(1), path)
-    with pytest.raises(CheckFailed, match="tree root"):
-        mixes.make(tmp_path / "mix", frozen, [crawled])
+    path = frozen.files("leaves")[0]
+    held = pq.read_table(path)
+    swapped = held.take([1, 0, *range(2, held.num_rows)])
+    misplaced = held.set_column(0, held.schema.field("index"), swapped["index"])
+    for table in (held.slice(1), held.slice(0, 0), swapped, misplaced):
+        pq.write_table(table, path)
+        with pytest.raises(CheckFailed, match="tree root"):
+            mixes.make(tmp_path / "mix", frozen, [crawled])
 
 
 def test_wildcards_in_a_path_stand_for_themselves(tmp_path):
@@ -233,13 +237,12 @@ def test_wildcards_in_a_path_stand_for_themselves(tmp_path):
 
 def test_leaves_have_the_bytes_that_every_reader_makes_of_them():
     marks = "".join(map(chr, [*range(1, 0x100), 0x2028, 0x2029, 0xFEFF, 0xFFFF, 0x1F600])) + '"\\/'
-    row = mixes.sealed(mixes.document("one", 900, witness=marks, date=None))
-    table = pa.Table.from_pylist([row], schema=SNAPSHOT_DOCUMENTS)
-    documents = mixing.Documents(table["text"], table.drop_columns("text"), np.zeros(1, np.int64))
-    (made,) = mixing._leaves(documents, documents.place)
-    fields = {name: row[name] for name in Leaf._fields if name in row} | {"date": "", "date_end": mixes.iso(row["date_end"])}
-    digest = hashlib.sha256(row["text"].encode()).hexdigest()
-    assert made == Leaf(text_sha256=digest, text_bytes=row["byte_count"], **fields).data()
+    row = mixes.sealed(mixes.document("one", 900, witness=marks, date=None, payload_digest=None))
+    early = mixes.document("two", 90, date_end=datetime(1, 2, 3, tzinfo=UTC))
+    made = [mixes.leaf(row, "f" * 64), mixes.leaf(mixes.sealed(early))]
+    table = pa.Table.from_pylist(mixes.leaf_rows(made), schema=LEAVES)
+    assert list(leaves.leaf_bytes(table)) == [leaf.data() for leaf in made]
+    assert list(leaves.leaf_bytes(table.slice(1).to_batches()[0])) == [made[1].data()]
 
 
 @pytest.mark.parametrize("rows", [[0], [4999], [1023, 1024, 2499, 2500], list(range(0, 5000, 3)), [], list(range(5000))])
@@ -327,3 +330,144 @@ def test_a_budget_counts_in_the_first_unit(sources, tmp_path):
     assert opened.manifest["realised"]["documents"]["total"] <= 20
     assert Mix().units == ("bytes",)
     assert tuple(Mix().ceilings.shares()) == planning.ORIGINS
+
+
+def test_a_mix_without_a_floor_needs_no_human_document(sources, tmp_path):
+    frozen = mixes.snapshot(tmp_path / "snapshot", [])
+    crawled = mixes.run(tmp_path / "run", [frozen], [(mixes.document(f"new-{i}", 500), "unknown", None) for i in range(9)])
+    opened = mixes.make(tmp_path / "mix", frozen, [crawled], floor="0", shards=2)
+    assert opened.manifest["counts"]["documents"] == 9
+    assert verify_mix(str(tmp_path / "mix"), frozen.id)["anchored"]
+
+
+def manifested(folder, **options):
+    frozen, _ = mixes.standard(folder / "plain")
+    rows = [row for url in frozen.files("documents") for row in pq.read_table(url).to_pylist()]
+    return mixes.snapshot(folder / "snapshot", rows, **options)
+
+
+def test_a_further_witness_raises_a_document_and_is_what_the_mix_proves(tmp_path):
+    """The later leaf has another date and witness; one that is weaker than the first changes nothing."""
+    when = datetime(2016, 1, 2, tzinfo=UTC)
+    better = {"attestation": "corroborated", "witness": "an index", "date": when, "date_end": when}
+    weaker = {"attestation": "declared", "witness": "somebody"}
+    again = better | {"witness": "another index", "date_end": datetime(2017, 1, 1, tzinfo=UTC)}
+    further = [("human-0", again), ("human-0", better), ("human-1", weaker), ("weak", better)]
+    frozen = manifested(tmp_path, further=further)
+    crawled = mixes.run(tmp_path / "run", [frozen], [(mixes.document(f"new-{i}", 500), "unknown", None) for i in range(40)])
+    opened = mixes.make(tmp_path / "mix", frozen, [crawled], min_attestation="captured", shards=2)
+    found = {row["id"]: row for shard in rows(opened) for row in shard}
+    assert (found["human-0"]["attestation"], found["human-0"]["date"]) == ("corroborated", when)
+    assert (found["weak"]["attestation"], found["human-1"]["attestation"]) == ("corroborated", "captured")
+    said = verify_mix(str(tmp_path / "mix"), frozen.id)
+    assert said["anchored"] and "'an index'" in said["line"] and "another index" not in said["line"]
+    assert said["counts"]["witnesses"]["an index"]["documents"] == 2
+    only = mixes.make(tmp_path / "only", frozen, [crawled], min_attestation="corroborated")
+    assert (
+        only.manifest["stated"]["supply"]["corroborated"]["documents"]
+        == 2
+        == only.manifest["counts"]["origins"]["human"]["documents"]
+    )
+    assert verify_mix(str(tmp_path / "only"), frozen.id)["anchored"]
+
+
+def test_a_redacted_document_is_never_drawn_and_is_counted(tmp_path):
+    frozen = manifested(
+        tmp_path, redact={"human-1": "erasure", "human-4": "take-down"}, further=[("human-4", {"witness": "an index"})]
+    )
+    crawled = mixes.run(tmp_path / "run", [frozen], [(mixes.document("new", 500), "unknown", None)])
+    opened = mixes.make(tmp_path / "mix", frozen, [crawled])
+    assert drawn(opened).keys() == {f"human-{i}" for i in range(30)} - {"human-1", "human-4"}
+    assert opened.manifest["stated"]["kept_out"] == {"redacted": 2, "revoked": 0}
+    assert "2 because their texts were removed" in (tmp_path / "mix/README.md").read_text()
+    assert verify_mix(str(tmp_path / "mix"), frozen.id)["anchored"]
+
+
+def test_an_index_only_snapshot_is_refused_with_what_to_do(tmp_path):
+    frozen = manifested(tmp_path, index_only=True)
+    crawled = mixes.run(tmp_path / "run", [frozen], [(mixes.document("new", 500), "unknown", None)])
+    with pytest.raises(UsageError, match=r"index-only.*no texts.*without --index-only"):
+        verb.open_sources(frozen.url, [crawled.url])
+
+
+def test_a_version_whose_files_redaction_removed_says_so(tmp_path):
+    frozen = manifested(tmp_path)
+    crawled = mixes.run(tmp_path / "run", [frozen], [(mixes.document("new", 500), "unknown", None)])
+    path = frozen.entries("documents")[0]["path"]
+    body = {key: value for key, value in frozen.manifest.items() if key != "kind"}
+    body |= {"parent": frozen.id, "redacted": {"leaves": 1, "removed": [path]}}
+    body["files"] = [entry for entry in body["files"] if entry["path"] != path]
+    newer = manifest.write_snapshot(frozen.url, body)
+    assert verb.open_sources(f"{frozen.url}@{frozen.id}", [crawled.url])[0].id == frozen.id
+    (tmp_path / "snapshot" / path).unlink()
+    with pytest.raises(CheckFailed, match=rf"version {newer.id} redacted texts.*{path}.*@{newer.id}"):
+        verb.open_sources(f"{frozen.url}@{frozen.id}", [crawled.url])
+
+
+def revoked(*items):
+    return Revocations("*", tuple(sorted(Item(kind, value, "why") for kind, value in items)))
+
+
+def drawn(opened):
+    return {row["id"]: row for shard in rows(opened) for row in shard if row["origin"] == "human"}
+
+
+def test_revoked_documents_never_enter(sources, tmp_path):
+    _, frozen, crawled = sources
+    keys = {mixes.document(name, 1)["key"] for name in ("human-0", "human-7", "new-1", "nobody")}
+    opened = mixes.make(
+        tmp_path / "mix", frozen, [crawled], revoked(*(("key", key) for key in keys)), min_attestation="declared", floor="0.1"
+    )
+    # The weaker copy of a revoked text is another document, and nobody revoked it.
+    assert drawn(opened).keys() == {f"human-{i}" for i in range(30)} - {"human-0", "human-7"} | {"copy", "weak"}
+    others = {row["id"] for shard in rows(opened) for row in shard if row["origin"] != "human"}
+    assert others == {f"new-{i}" for i in range(60)} - {"new-1"}
+    stated = opened.manifest["stated"]
+    assert stated["kept_out"] == {"redacted": 0, "revoked": 2} and stated["revoked"]["items"] == 4
+    assert "2 because all that proves them was revoked" in (tmp_path / "mix/README.md").read_text()
+    assert verify_mix(str(tmp_path / "mix"), frozen.id)["anchored"]
+
+
+def test_a_document_keeps_what_its_other_leaves_prove(tmp_path):
+    better = {"attestation": "corroborated", "witness": "an-index"}
+    frozen = manifested(tmp_path, further=[("human-0", better), ("human-1", better | {"witness": "another-index"})])
+    crawled = mixes.run(tmp_path / "run", [frozen], [(mixes.document("new", 500), "unknown", None)])
+    first = {row["key"]: row["leaf"] for row in pq.read_table(frozen.files("leaves")[0]).to_pylist()}
+    items = [
+        ("witness", "an-index"),
+        ("leaf", first[mixes.document("human-1", 1)["key"]]),
+        ("leaf", first[mixes.document("human-2", 1)["key"]]),
+    ]
+    found = drawn(mixes.make(tmp_path / "mix", frozen, [crawled], revoked(*items)))
+    assert (found["human-0"]["attestation"], found["human-1"]["attestation"]) == ("captured", "corroborated")
+    assert found.keys() == {f"human-{i}" for i in range(30)} - {"human-2"}
+    assert verify_mix(str(tmp_path / "mix"), frozen.id)["anchored"]
+
+
+def test_a_signed_list_is_kept_to_and_is_part_of_the_mix(sources, tmp_path):
+    _, frozen, crawled = sources
+    key, into, job = mixes.document("human-0", 1)["key"], str(tmp_path / "mix"), Job(quiet=True)
+    signer = notes.Signer("example.org/list", bytes(range(32)))
+    (tmp_path / "list").write_bytes(revocation.write(frozen.id, [Item("key", key, "erasure")], [signer]))
+    arguments = ([crawled.url], frozen.url, into, "0.5", "captured")
+    with pytest.raises(UsageError, match="nobody's key"):
+        verb.run(*arguments, job, str(tmp_path / "list"))
+    done = verb.run(*arguments, job, str(tmp_path / "list"), [signer.verifier.vkey])
+    assert drawn(manifest.open_mix(into)).keys() == {f"human-{i}" for i in range(30)} - {"human-0"}
+    assert done["revoked"]["scope"] == frozen.id
+    assert "nothing was written" in verb.run(*arguments, job, str(tmp_path / "list"), [signer.verifier.vkey])["unchanged"]
+    with pytest.raises(UsageError, match="other settings"):
+        verb.run(*arguments, job)
+    (tmp_path / "foreign").write_bytes(revocation.write("f" * 64, [Item("key", key, "erasure")], [signer]))
+    with pytest.raises(UsageError, match="does not extend it"):
+        verb.run(*arguments[:2], str(tmp_path / "other"), *arguments[3:], job, str(tmp_path / "foreign"), [signer.verifier.vkey])
+
+
+def test_a_mix_says_where_near_copies_were_only_estimated(sources, tmp_path):
+    _, frozen, _ = sources
+    blind = mixes.snapshot(tmp_path / "blind", [mixes.document("a", 500)], index_only=True)
+    crawled = mixes.run(tmp_path / "run", [frozen, blind], [(mixes.document("new", 500), "unknown", None)])
+    opened = mixes.make(tmp_path / "mix", frozen, [crawled])
+    assert opened.manifest["stated"]["estimated_against"] == [blind.id]
+    assert f"`{blind.id}`" in (tmp_path / "mix/README.md").read_text()
+    assert verify_mix(str(tmp_path / "mix"), frozen.id)["anchored"]

@@ -9,9 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import query
-from store import manifest
+from store import manifest, revocation
 from store.catalog import named_queries
 from store.errors import CheckFailed, LowbackgroundError, UsageError
+from store.revocation import Item
+from tests import trees
 from tests.pipelines import _fixtures as fixtures
 
 
@@ -164,3 +166,43 @@ def test_a_damaged_file_is_no_short_answer(tmp_path: Path) -> None:
     file.unlink()
     with pytest.raises(CheckFailed, match="verify"):
         query.run(opened.url, "SELECT * FROM documents", "csv", str(out))
+
+
+@pytest.fixture(scope="module")
+def revoked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A signed snapshot, two mixes of it, and lists by its owner and by a stranger."""
+    folder = tmp_path_factory.mktemp("revoked")
+    first, second = trees.standard()
+    frozen = trees.snapshot(folder / "snapshot", [first, second], [trees.OWNER])
+    trees.mix(folder / "mixes/a", frozen, [first[0], second[1]], 2)
+    trees.mix(folder / "mixes/b", frozen, [first[4]], 2)
+    items = [Item("key", first[0]["key"], "asked for by its author")]
+    (folder / "owner.txt").write_bytes(revocation.write(frozen.id, items, [trees.OWNER]))
+    (folder / "stranger.txt").write_bytes(revocation.write("*", items, [trees.STRANGER]))
+    return folder
+
+
+def test_a_list_is_asked_about_by_name(revoked: Path, tmp_path: Path) -> None:
+    out, listed = tmp_path / "answer.json", str(revoked / "owner.txt")
+    query.run(str(revoked / "mixes"), "revoked_mixes", "json", str(out), revoked=listed)
+    assert [(row["mix"], row["documents"]) for row in json.loads(out.read_bytes())] == [("a", 1), ("b", 0)]
+    query.run(str(revoked / "snapshot"), "revoked_documents", "json", str(out), revoked=listed)
+    assert [(row["before"], row["after"], row["documents"]) for row in json.loads(out.read_bytes())] == [("captured", "nothing", 1)]
+    query.run(str(revoked / "mixes/a"), "SELECT kind, reason FROM touched", "json", str(out), revoked=listed)
+    assert json.loads(out.read_bytes()) == [{"kind": "key", "reason": "asked for by its author"}]
+
+
+def test_a_list_counts_only_with_a_trusted_signature(revoked: Path, tmp_path: Path) -> None:
+    out, listed = str(tmp_path / "answer.json"), str(revoked / "stranger.txt")
+    for target in ("snapshot", "mixes"):
+        with pytest.raises(CheckFailed, match="trusted keys are example"):
+            query.run(str(revoked / target), "SELECT * FROM revoked", "json", out, revoked=listed)
+        query.run(str(revoked / target), "SELECT * FROM revoked", "json", out, listed, [trees.STRANGER.verifier.vkey])
+        assert len(json.loads(Path(out).read_bytes())) == 1
+
+
+def test_a_question_about_a_list_needs_one(revoked: Path, curated: manifest.Opened) -> None:
+    with pytest.raises(UsageError, match="Add --revoked"):
+        query.run(str(revoked / "mixes"), "revoked_mixes", "json")
+    with pytest.raises(UsageError, match="is a run"):
+        query.run(curated.url, "SELECT 1", "json", revoked=str(revoked / "owner.txt"))

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines import report
 from pipelines.reporting import markup, mix_page, page, svg
 from store import manifest
 from store.errors import UsageError
+from tests import mixes
 from tests.pipelines import _fixtures as fixtures
 
 CONSISTENT = {"exit_code": 3, "line": "100 % of the human units rest on the archive file"}
@@ -30,6 +32,8 @@ def targets(tmp_path_factory: pytest.TempPathFactory) -> Targets:
         run=curated,
         mix=fixtures.mix(folder / "mix", frozen, curated),
         broken=fixtures.mix(folder / "broken", frozen, curated, honest=False),
+        grown=fixtures.snapshot(folder / "grown", grown=True),
+        index=mixes.snapshot(folder / "index", [mixes.document(f"old-{i}", 500) for i in range(5)], index_only=True),
         empty_run=fixtures.run(folder / "empty-run", 0),
         empty_snapshot=fixtures.snapshot(folder / "empty-snapshot", 0),
         empty_mix=fixtures.mix(folder / "empty-mix", frozen, curated, empty=True),
@@ -62,7 +66,7 @@ class Reader(html.parser.HTMLParser):
         self.text += "" if self._in_style else data
 
 
-ALL = ["run", "snapshot", "mix", "broken", "empty_run", "empty_snapshot", "empty_mix"]
+ALL = ["run", "snapshot", "grown", "index", "mix", "broken", "empty_run", "empty_snapshot", "empty_mix"]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -82,7 +86,7 @@ def test_a_page_is_self_contained_well_formed_and_inert(targets: Targets, name: 
         assert not re.search(r'="[^"]*\b(nan|inf)\b[^"]*"', drawn)
 
 
-@pytest.mark.parametrize("name", ["run", "snapshot", "mix"])
+@pytest.mark.parametrize("name", ["run", "grown", "mix"])
 def test_the_same_input_gives_the_same_bytes(targets: Targets, name: str, tmp_path: Path) -> None:
     (tmp_path / "again").mkdir()
     assert written(targets, name, tmp_path) == written(targets, name, tmp_path / "again")
@@ -152,7 +156,100 @@ def test_a_snapshot_says_at_once_what_it_is_and_whose_word_it_rests_on(targets: 
         and "Example Library, catalogue of 2019" in text
         and "is not made here" in text
     )
-    assert "under 50 words" in text and "machine-translation markup" in text
+    assert "fewer than 50 words" in text and "machine-translation evidence" in text
+
+
+def numbers(source: str, title: str) -> list[dict[str, str]]:
+    """The first table of the section that begins with `title`, as texts by column."""
+    part = source[source.index(f"<h2>{title}</h2>") :].partition("</table>")[0]
+    head = re.findall(r'<th scope="col">(.*?)</th>', part)
+    return [
+        dict(zip(head, re.findall(r"<td[^>]*>(.*?)</td>", line), strict=True)) for line in re.findall(r"<tr>(<td.*?)</tr>", part)
+    ]
+
+
+@pytest.mark.parametrize("name", ["snapshot", "grown"])
+@pytest.mark.parametrize(("title", "column"), [("The human side by year", "year"), ("By language", "language")])
+def test_why_documents_may_not_count_is_said_by_year_and_language(
+    targets: Targets, tmp_path: Path, name: str, title: str, column: str
+) -> None:
+    found = numbers(written(targets, name, tmp_path), title)
+    held = [row for url in targets[name].files("documents") for row in pq.read_table(url).to_pylist()]
+    begins = {
+        "machine-translation evidence": "translation_markup",
+        "decisive markup": "disclosure",
+        "residue": "residue",
+        "boilerplate": "boilerplate",
+        "short texts": "fewer",
+        "captures that look false": "the capture",
+        "redacted": "redacted",
+    }
+    for said, start in begins.items():
+        there = sum((row["ineligible_reason"] or "").startswith(start) for row in held)
+        assert sum(int(row.get(said, 0)) for row in found) == there, said
+        assert there or (said == "redacted" and name == "snapshot")
+    assert sum(int(row["may count as human"]) for row in found) == sum(row["eligible"] for row in held)
+    label = {"year": "no date", "language": "German (de)"}[column]
+    (line,) = (row for row in found if row[column] == label)
+    chosen = [row for row in held if (row["date_end"] is None if column == "year" else row["language"] == "de")]
+    assert int(line["documents"]) == len(chosen)
+    assert int(line["residue"]) == sum((row["ineligible_reason"] or "").startswith("residue") for row in chosen)
+
+
+def test_a_further_witness_is_shown_with_its_custodian_and_since_when_it_is_known(targets: Targets, tmp_path: Path) -> None:
+    source = written(targets, "grown", tmp_path)
+    (line,) = (row for row in numbers(source, "Witnesses") if row["witness"] == fixtures.INDEX)
+    assert [line[name] for name in ("level", "what it is", "custodian", "published", "documents")] == [
+        "corroborated",
+        "index",
+        "Common Crawl",
+        "2019-09-10T00:00:00.000000Z",
+        "30",
+    ]
+    others = [row for row in numbers(source, "Witnesses") if row["witness"] != fixtures.INDEX]
+    assert {row["custodian"] for row in others} == {"whoever froze it"}
+    levels = {row["level"]: row["eligible"] for row in numbers(source, "By attestation")}
+    assert levels["corroborated"] == "30"
+    assert "an independent index of the same captures" in Reader(source).text
+
+
+def test_versions_and_redactions_are_said(targets: Targets, tmp_path: Path) -> None:
+    source = written(targets, "grown", tmp_path)
+    first, second = numbers(source, "Versions")
+    assert [first[name] for name in ("leaves", "documents", "further witnesses", "redacted", "tree size")] == [
+        "240",
+        "238",
+        "0",
+        "2",
+        "240",
+    ]
+    assert [second[name] for name in ("leaves", "documents", "further witnesses", "redacted", "tree size")] == [
+        "30",
+        "0",
+        "30",
+        "0",
+        "270",
+    ]
+    assert second["version"] == f"{targets['grown'].id[:16]} (this one)"
+    assert second["root"] == targets["grown"].manifest["tree"]["root"][:16]
+    text = Reader(source).text
+    assert "The texts of 2 leaves were redacted" in text and "erasure <b>: 2" in text
+    held = [row for url in targets["grown"].files("documents") for row in pq.read_table(url).to_pylist()]
+    shown = sum(not row["eligible"] for row in held) - 2
+    assert f"20 of {shown}" in text.partition("Texts")[2]
+    alone = Reader(written(targets, "snapshot", tmp_path)).text
+    assert "were redacted;" not in alone and "Redacted." not in alone
+
+
+def test_an_index_only_snapshot_says_so_at_once(targets: Targets, tmp_path: Path) -> None:
+    text = Reader(written(targets, "index", tmp_path)).text
+    assert "An index-only snapshot of 5 documents" in text and "cannot draw human rows" in text
+    assert text.index("Index only: leaves and sketches, no texts.") < text.index("The human side by year")
+
+
+def test_a_mix_says_what_could_not_be_drawn_and_where_copies_were_estimated(targets: Targets, tmp_path: Path) -> None:
+    text = Reader(written(targets, "mix", tmp_path)).text
+    assert "could not be drawn: 2 redacted." in text and "documents of 999999999999, which holds no texts" in text
 
 
 def test_an_honest_mix_holds_its_floor(targets: Targets, tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 import base64
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.attest import attest, check_digest
+from provenance.attest import attest, check_digest, held_by_file, labels
 from provenance.schema import ATTESTATIONS
 from tests.provenance.warcs import records
 
@@ -95,3 +95,28 @@ def test_digests_as_other_tools_write_them(shared) -> None:  # type: ignore[no-u
         if "warc-payload-digest" in headers
     ]
     assert len(checks) > 5 and set(checks) == {"agrees"}
+
+
+KNOWN = datetime(2020, 6, 1, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.mark.parametrize("level", ["released", "timestamped"])
+def test_a_witness_ends_the_interval_where_the_record_shows_a_later_end_or_none(level: str) -> None:
+    assert held_by_file(level, KNOWN, *DATED) == DATED
+    assert held_by_file(level, KNOWN, KNOWN - DAY, KNOWN + DAY) == (KNOWN - DAY, KNOWN)
+    # A clock that ran ahead: the file was known before the capture that it tells of.
+    assert held_by_file(level, KNOWN, KNOWN + DAY, KNOWN + DAY) == (KNOWN, KNOWN)
+    assert held_by_file(level, KNOWN, None, None) == (None, KNOWN)
+
+
+@pytest.mark.parametrize("level", ["captured", "corroborated", "declared", "none", ""])
+def test_a_file_gives_no_other_level(level: str) -> None:
+    with pytest.raises(ValueError, match="no level that a witness of a file gives"):
+        held_by_file(level, KNOWN, *DATED)
+
+
+def test_labels_are_those_of_indexes_and_agree_with_what_they_label() -> None:
+    sha1, sha256 = labels(BODY)
+    assert sha1 == "sha1:" + base64.b32encode(hashlib.sha1(BODY).digest()).decode()
+    assert check_digest(sha1, [BODY]) == check_digest(sha256, [BODY]) == "agrees"

@@ -52,6 +52,7 @@ def test_every_extractor_says_what_shapes_its_text(name: str) -> None:
         "plain_text_version",
         "strip_tags_version",
         "unicode",
+        "wikitext_version",
         "options",
     }
     assert "resiliparse" in described["decode_version"]

@@ -1,7 +1,10 @@
 """Names that bytes give themselves: golden vectors, and the tree against its definition."""
 
 import hashlib
+import json
 import unicodedata
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,6 +35,85 @@ def test_root_golden(size: int) -> None:
     leaves = [leaf_hash(data) for data in LEAVES[:size]]
     assert merkle_root(leaves).hex() == ROOTS[size - 1]
     assert Tree(leaves).root.hex() == ROOTS[size - 1]
+
+
+RFC6962: dict[str, Any] = json.loads((Path(__file__).parents[1] / "golden/rfc6962.json").read_bytes())
+
+
+def _defined(leaves: list[bytes]) -> bytes:
+    """MTH of RFC 6962 section 2.1, by its own words."""
+    if len(leaves) < 2:
+        return hashlib.sha256(b"\0" + leaves[0] if leaves else b"").digest()
+    k = 1
+    while 2 * k < len(leaves):
+        k *= 2
+    return hashlib.sha256(b"\1" + _defined(leaves[:k]) + _defined(leaves[k:])).digest()
+
+
+def _path(index: int, leaves: list[bytes]) -> list[bytes]:
+    """PATH of RFC 6962 section 2.1.1."""
+    if len(leaves) == 1:
+        return []
+    k = 1
+    while 2 * k < len(leaves):
+        k *= 2
+    if index < k:
+        return [*_path(index, leaves[:k]), _defined(leaves[k:])]
+    return [*_path(index - k, leaves[k:]), _defined(leaves[:k])]
+
+
+def _subproof(m: int, leaves: list[bytes], whole: bool) -> list[bytes]:
+    """SUBPROOF of RFC 6962 section 2.1.2."""
+    if m == len(leaves):
+        return [] if whole else [_defined(leaves)]
+    k = 1
+    while 2 * k < len(leaves):
+        k *= 2
+    if m <= k:
+        return [*_subproof(m, leaves[:k], whole), _defined(leaves[k:])]
+    return [*_subproof(m - k, leaves[k:], False), _defined(leaves[:k])]
+
+
+def test_the_shared_vectors_are_those_of_the_rfc() -> None:
+    data = [bytes.fromhex(leaf) for leaf in RFC6962["leaves"]]
+    assert data == LEAVES and tuple(RFC6962["roots"]) == ROOTS
+    assert [_defined(data[:size]).hex() for size in range(1, 9)] == RFC6962["roots"] and _defined([]).hex() == RFC6962["empty_root"]
+    for case in RFC6962["inclusion"]:
+        assert [node.hex() for node in _path(case["index"], data[: case["size"]])] == case["path"]
+    for case in RFC6962["consistency"]:
+        found = [] if case["first"] == case["second"] else _subproof(case["first"], data[: case["second"]], True)
+        assert [node.hex() for node in found] == case["proof"]
+
+
+@pytest.mark.parametrize("case", RFC6962["inclusion"], ids=lambda case: f"{case['index']}-of-{case['size']}")
+def test_audit_paths_golden(case: dict[str, Any]) -> None:
+    leaves = [leaf_hash(data) for data in LEAVES]
+    path = [bytes.fromhex(node) for node in case["path"]]
+    assert Tree(leaves[: case["size"]]).inclusion(case["index"]) == path
+    assert identity.inclusion_root(case["index"], case["size"], leaves[case["index"]], path).hex() == ROOTS[case["size"] - 1]
+
+
+@pytest.mark.parametrize("case", RFC6962["consistency"], ids=lambda case: f"{case['first']}-in-{case['second']}")
+def test_consistency_proofs_golden(case: dict[str, Any]) -> None:
+    leaves = [leaf_hash(data) for data in LEAVES]
+    first, second, proof = case["first"], case["second"], [bytes.fromhex(node) for node in case["proof"]]
+    assert Tree(leaves[:second]).consistency(first) == proof
+    identity.check_consistency(first, bytes.fromhex(ROOTS[first - 1]), second, bytes.fromhex(ROOTS[second - 1]), proof)
+    if proof:
+        for spoiled in (proof[:-1], [*proof, proof[0]], [bytes(32), *proof[1:]]):
+            with pytest.raises(ValueError):
+                identity.check_consistency(
+                    first, bytes.fromhex(ROOTS[first - 1]), second, bytes.fromhex(ROOTS[second - 1]), spoiled
+                )
+
+
+@given(st.integers(1, 40), st.data())
+def test_paths_and_consistency_are_the_rfcs_at_every_size(size: int, data: st.DataObject) -> None:
+    raw = [i.to_bytes(2, "big") for i in range(size)]
+    tree = Tree([leaf_hash(one) for one in raw])
+    index, first = data.draw(st.integers(0, size - 1)), data.draw(st.integers(1, size))
+    assert tree.inclusion(index) == _path(index, raw)
+    assert tree.consistency(first) == ([] if first == size else _subproof(first, raw, True))
 
 
 def test_empty_root_is_the_hash_of_nothing() -> None:
@@ -82,14 +164,15 @@ LEAF = Leaf(
     payload_digest="",
     extractor="e",
     rules="r",
+    names="",
 )
 
 
 def test_leaf_golden() -> None:
     assert LEAF.data() == (
-        b'["lowbackground-leaf-1","00000000000000000000000000000000",'
+        b'["lowbackground-leaf-2","00000000000000000000000000000000",'
         b'"edaceddab76b52a65a36efb7b7a8b35e44ca45deb3a8e4fa3d0eae6eb22f3de0",3,"2019-01-01T00:00:00.000000Z",'
-        b'"2019-01-01T00:00:00.000000Z","captured","archive file",true,"","e","r"]\n'
+        b'"2019-01-01T00:00:00.000000Z","captured","archive file",true,"","e","r",""]\n'
     ).replace(b"edaceddab76b52a65a36efb7b7a8b35e44ca45deb3a8e4fa3d0eae6eb22f3de0", LEAF.text_sha256.encode())
     assert LEAF.hash() == hashlib.sha256(b"\0" + LEAF.data()).digest()
 

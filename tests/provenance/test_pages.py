@@ -19,7 +19,7 @@ from tests.provenance.warcs import records
 TEXT = "This page is about old books and the people who read them, a long time ago in another town. " * 4
 HTML = f"<!DOCTYPE html><html><head><title>Books</title></head><body><p>{TEXT}</p></body></html>".encode()
 DATE = "2020-05-06T07:08:09Z"
-TRANSIENT = {"attestation_reason", "html", "http_headers"}
+TRANSIENT = {"attestation_reason", "html", "http_headers", "bodies"}
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,17 @@ def test_a_coded_body_in_another_charset(kit: Tools) -> None:
 @pytest.mark.parametrize("record_type", sorted(NO_DOCUMENT))
 def test_records_that_are_no_captures_are_rejects_of_their_name(kit: Tools, record_type: str) -> None:
     assert capture(kit, HTML, record_type)[:2] == ("read", record_type)
+
+
+@pytest.mark.parametrize("record_type", ["dns", "ftp", "whois"])
+def test_what_a_server_that_is_no_web_server_answered_is_a_reject_of_its_name(kit: Tools, record_type: str) -> None:
+    """As the ARC reader types records by the scheme of their address."""
+    got = capture(kit, b"20060731110420\nexample.org.\t3600\tIN\tA\t192.0.2.1\n", record_type, url=f"{record_type}:example.org")
+    assert got == Rejection("read", record_type, f"a {record_type} record is no capture of a text")
+
+
+def test_a_type_that_nobody_knows_is_a_reject_that_says_so(kit: Tools) -> None:
+    assert capture(kit, HTML, "gopher")[:2] == ("read", "record_type")
 
 
 @pytest.mark.parametrize(
@@ -250,3 +261,25 @@ def outcomes(kit: Tools, path) -> list[str]:  # type: ignore[no-untyped-def]
 )
 def test_faults_injected_into_real_pages(kit: Tools, shared, name: str, expected: list[str]) -> None:  # type: ignore[no-untyped-def]
     assert outcomes(kit, shared / "crawl" / "warc_bad" / "derived" / f"{name}.warc.gz") == expected
+
+
+def wiki(kit: Tools, text: str, **columns: object):  # type: ignore[no-untyped-def]
+    return page("row", "https://no.wikipedia.org/wiki/A", DATE, b"", {}, text, {"markup": "wikitext", **columns}, kit)
+
+
+def test_wikitext_is_read_and_other_rows_are_not(kit: Tools) -> None:
+    got = wiki(kit, f"{{{{Infobox}}}}'''A''' {TEXT}[[Fil:x|y]]", aside=("Fil",))
+    assert isinstance(got, Page)
+    assert got.text == f"A {TEXT.strip()}" and got.attestation == "declared" and got.date == got.date_end
+    row = page("row", None, DATE, b"", {}, f"{{{{x}}}} {TEXT}", {}, kit)
+    assert isinstance(row, Page) and row.text.startswith("{{x}}")
+
+
+def test_wikitext_without_prose_or_beyond_measure_is_a_reject(kit: Tools) -> None:
+    assert wiki(kit, "{{Infobox}}[[File:a.png]]")[:2] == ("extract", "no_content")
+    assert wiki(kit, "{{a|" * 1000)[:2] == ("extract", "wikitext_too_complex")
+
+
+def test_the_bodies_that_digests_are_taken_over_come_with_the_page(kit: Tools) -> None:
+    chunked = b"%x\r\n%s\r\n0\r\n\r\n" % (len(HTML), HTML)
+    assert capture(kit, response(chunked, Transfer_Encoding="chunked")).bodies == (chunked, HTML)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from provenance.minhash import MinHash
+from provenance.minhash import MinHash, matrix, minhash
 from provenance.shingles import shingle_hashes
-from provenance.similarity import MEASURES, Match, duplicate, measure, similarity, threshold
+from provenance.similarity import MEASURES, Match, duplicate, estimate, measure, similarity, threshold
 
 OPTIONS = MinHash()
 ONE = MinHash(shingle=1, bands=1)
@@ -117,3 +117,65 @@ def test_other_impossible_settings_are_refused() -> None:
     for wrong in ({"near": "maybe"}, {"threshold": "0.8"}):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(wrong, Match)
+
+
+def agreeing(equal: int, left: int, right: int, options: Match, permutations: int = 128) -> tuple[dict, bool]:
+    """The estimate of one pair whose signatures agree in so many minima."""
+    one = np.arange(permutations, dtype=np.uint32)[None]
+    other = np.where(one < equal, one, one + 1000)
+    measures, found = estimate(one, other, np.array([left], np.int32), np.array([right], np.int32), options)
+    assert measures.schema.equals(MEASURES) and found.dtype == np.bool_
+    return measures.to_pylist()[0], bool(found[0])
+
+
+@pytest.mark.parametrize(
+    ("equal", "left", "right", "expected", "found"),
+    [
+        (128, 100, 100, (1, 1, 1, 100), True),
+        (96, 100, 100, (0.75, 6 / 7, 6 / 7, 86), True),  # exactly at the threshold
+        (95, 1000, 1000, (95 / 128, 190 / 223, 190 / 223, 852), True),  # a containment of .852
+        (94, 1000, 1000, (94 / 128, 188 / 222, 188 / 222, 847), False),
+        (64, 100, 1000, (0.1, 1, 0.1, 100), True),  # no more than all of the smaller side is common
+        (0, 100, 100, (0, 0, 0, 0), False),
+        (128, 0, 0, (0, 0, 0, 0), False),
+        (128, 0, 90, (0, 0, 0, 0), False),
+    ],
+)
+def test_an_estimate_follows_from_the_equal_minima_and_the_sizes(
+    equal: int, left: int, right: int, expected: tuple[float, ...], found: bool
+) -> None:
+    measures, duplicates = agreeing(equal, left, right, Match())
+    names = ("similarity", "containment", "contained", "intersection", "left_size", "right_size")
+    assert [measures[name] for name in names] == pytest.approx([*expected, left, right], abs=1e-12)
+    assert duplicates is found
+
+
+def test_estimates_are_decided_in_integers_of_any_length() -> None:
+    large, limit = 2**31 - 1, Match(similarity="0.744186046", containment="1")
+    assert agreeing(96, large, large, Match(similarity="0.75", containment="1"))[1]
+    assert not agreeing(96, large, large, Match(similarity="0.750000001", containment="1"))[1]
+    assert agreeing(96, 7, 7, limit)[1] and not agreeing(95, 7, 7, limit)[1]  # 95 of 128 are .7422, rounded to shingles .75
+
+
+def test_estimates_lie_near_what_the_texts_measure() -> None:
+    rng = np.random.default_rng(7)
+    base = [f"w{n}" for n in range(400)]
+    texts = [" ".join(base)]
+    for share in (0, 0.01, 0.02, 0.05, 0.1, 0.3, 0.9):
+        texts.append(" ".join(f"x{i}" if rng.random() < share else word for i, word in enumerate(base)))
+    texts += [" ".join(base[:150]), " ".join([*base, *(f"y{i}" for i in range(300))])]
+    options = MinHash(permutations=1024)
+    sketch = minhash(pa.array(texts), options)
+    minima, sizes = matrix(sketch.column("signature")), sketch.column("shingles").to_numpy()
+    left, right = np.zeros(len(texts), np.int64), np.arange(len(texts))
+    guessed, _ = estimate(minima[left], minima[right], sizes[left], sizes[right], Match())
+    for guess, truth in zip(guessed.to_pylist(), measure(pa.array(texts), left, right, options).to_pylist(), strict=True):
+        assert guess["similarity"] == pytest.approx(truth["similarity"], abs=4 * (0.25 / 1024) ** 0.5)
+        assert guess["containment"] == pytest.approx(truth["containment"], abs=0.12)
+        assert (guess["left_size"], guess["right_size"]) == (truth["left_size"], truth["right_size"])
+
+
+def test_no_estimates() -> None:
+    none = np.zeros((0, 128), np.uint32)
+    measures, found = estimate(none, none, np.zeros(0, np.int32), np.zeros(0, np.int32), Match())
+    assert measures.num_rows == len(found) == 0

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -9,6 +10,8 @@ import pytest
 from provenance import schema
 from store import catalog, manifest, tables
 from store.errors import CheckFailed, UsageError
+from store.revocation import Item, Revocations
+from tests import trees
 from tests.pipelines import _fixtures as fixtures
 
 
@@ -164,3 +167,80 @@ def test_times_are_in_utc(curated: manifest.Opened, monkeypatch: pytest.MonkeyPa
 def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         catalog.connect(str(tmp_path))
+
+
+def test_a_snapshot_shows_its_leaves_in_the_order_of_the_tree(tmp_path: Path) -> None:
+    opened = trees.snapshot(tmp_path / "snapshot", trees.standard())
+    con = catalog.connect(opened)
+    assert [name for name, *_ in rows(con, "DESCRIBE leaves")] == schema.LEAVES.names
+    assert [index for (index,) in rows(con, 'SELECT "index" FROM leaves')] == list(range(10))
+    assert rows(con, "SELECT count(*) FROM leaves WHERE names <> ''") == [(2,)]
+    bare = manifest.Opened(opened.url, opened.id, {**opened.manifest, "files": []})
+    assert rows(catalog.connect(bare), "SELECT count(*) FROM leaves") == [(0,)]
+
+
+@pytest.fixture(scope="module")
+def mixes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("mixes") / "my 'mixes' [2022]*"
+    first, second = trees.standard()
+    grown = trees.snapshot(folder.parent / "snapshot", [first, second])
+    trees.mix(folder / "b 'two'", grown, first[:2], 2)
+    trees.mix(folder / "a", grown, [second[1], first[4]], 1)
+    fixtures.run(folder / "a run", 5)
+    (folder / "notes").mkdir()
+    (folder / "file.txt").write_text("no mix")
+    return folder
+
+
+def test_a_folder_of_mixes_is_one_database(mixes: Path) -> None:
+    opened = catalog.open_target(str(mixes))
+    con = catalog.connect(opened)
+    assert opened.kind == "mixes" and [name for name, *_ in rows(con, "DESCRIBE shards")][:4] == ["mix", "shard", "row", "text"]
+    assert rows(con, "SELECT mix, count(*) FROM shards GROUP BY 1 ORDER BY 1") == [("a", 3), ("b 'two'", 4)]
+    each = catalog.each_mix(opened)
+    assert rows(con, "SELECT mix, id, snapshot FROM mixes ORDER BY mix") == [
+        (name, one.id, one.manifest["snapshot"]["id"]) for name, one in sorted(each.items())
+    ]
+    assert rows(con, "SELECT value FROM manifest WHERE key = 'mixes.a.floor'") == [("1/2",)]
+    assert rows(con, "SELECT count(*) FROM files WHERE path LIKE 'a/data/%'") == [(1,)]
+    with pytest.raises(duckdb.Error):
+        con.execute("SELECT * FROM touched")
+
+
+def test_a_changed_mix_is_not_passed_over(mixes: Path, tmp_path: Path) -> None:
+    grown = trees.snapshot(tmp_path / "snapshot", trees.standard())
+    trees.mix(tmp_path / "mixes/a", grown, [], 1)
+    where = tmp_path / "mixes/a/manifest.json"
+    where.write_bytes(where.read_bytes().replace(b'"floor":"1/2"', b'"floor":"1/3"'))
+    with pytest.raises(CheckFailed, match="changed after"):
+        catalog.open_target(str(tmp_path / "mixes"))
+    with pytest.raises(UsageError):
+        catalog.open_target(str(tmp_path / "nothing"))
+    with pytest.raises(UsageError):
+        catalog.open_target(str(mixes / "notes"))
+
+
+def test_mixes_on_a_remote_file_system(mixes: Path, tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    shutil.copytree(mixes / "a", tmp_path / "a")
+    memory.put(str(tmp_path / "a"), "/catalog mixes/a", recursive=True)
+    try:
+        assert rows(catalog.connect("memory://catalog mixes"), "SELECT mix, count(*) FROM shards GROUP BY 1") == [("a", 3)]
+    finally:
+        memory.rm("/catalog mixes", recursive=True)
+
+
+def test_a_list_says_what_it_touches(mixes: Path) -> None:
+    document, grown = str(trees.document(0)["key"]), str(mixes.parent / "snapshot")
+    listed = Revocations("*", (Item("key", document, "it's his"), Item("witness", "cc-index", "made up")))
+    con = catalog.connect(grown, listed)
+    assert rows(con, "SELECT kind, value, reason FROM revoked ORDER BY 1") == [tuple(item) for item in listed.items]
+    assert rows(con, "SELECT before, after FROM lowered ORDER BY before") == [("captured", None), ("corroborated", "captured")]
+    con = catalog.connect(str(mixes), listed)
+    assert rows(con, "SELECT mix, kind, reason FROM touched ORDER BY mix") == [
+        ("a", "witness", "made up"),
+        ("b 'two'", "key", "it's his"),
+    ]
+    assert rows(catalog.connect(str(mixes / "a"), listed), "SELECT mix, kind FROM touched") == [("", "witness")]
+    elsewhere = Revocations("cd" * 32, listed.items)
+    assert rows(catalog.connect(str(mixes), elsewhere), "SELECT count(*) FROM touched") == [(0,)]

@@ -1,6 +1,10 @@
 """Whole files or none, on a local disk and on a file system that is not one."""
 
+import errno
 import hashlib
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fsspec
@@ -64,3 +68,52 @@ def test_a_listing_of_nothing_is_empty_and_a_missing_file_an_error(base: str) ->
     assert not files.exists(files.join(base, "nowhere"))
     with pytest.raises(FileNotFoundError):
         files.file_digest(files.join(base, "nowhere"))
+
+
+def test_of_many_that_create_one_file_at_once_one_does(base: str) -> None:
+    url, barrier = files.join(base, "deep/claim"), threading.Barrier(8)
+
+    def create(number: int) -> bool:
+        barrier.wait()
+        return files.create_exclusive(url, f"writer {number}".encode() * 1000)
+
+    with ThreadPoolExecutor(8) as pool:
+        won = list(pool.map(create, range(8)))
+    assert sum(won) == 1
+    assert files.read_bytes(url) == f"writer {won.index(True)}".encode() * 1000
+    assert files.list_files(base) == ["deep/claim"]
+    assert not files.create_exclusive(url, b"late") and files.read_bytes(url) != b"late"
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP])
+def test_a_disk_without_hard_links_has_one_winner_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def link(*_: object) -> None:
+        raise OSError(number, "no links here")
+
+    monkeypatch.setattr(os, "link", link)
+    url = str(tmp_path / "x")
+    assert files.create_exclusive(url, b"first")
+    assert not files.create_exclusive(url, b"second")
+    assert files.read_bytes(url) == b"first"
+    assert files.list_files(str(tmp_path)) == ["x"]
+
+
+def test_a_disk_that_fails_otherwise_is_not_taken_for_one_that_is_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "link", link)
+    with pytest.raises(OSError, match="full"):
+        files.create_exclusive(str(tmp_path / "x"), b"1")
+    assert files.list_files(str(tmp_path)) == []
+
+
+def test_names_with_wildcards_stand_for_themselves(base: str) -> None:
+    for name in ("a[1]/x*.bin", "a1/x.bin", "a[1]/?"):
+        files.write_bytes(files.join(base, name), name.encode())
+    files.move(files.join(base, "a[1]/x*.bin"), files.join(base, "b/[x]"))
+    files.remove_tree(files.join(base, "a[1]"))
+    assert files.list_files(base) == ["a1/x.bin", "b/[x]"]
+    assert files.read_bytes(files.join(base, "b/[x]")) == b"a[1]/x*.bin"
+    with pytest.raises(FileNotFoundError):
+        files.move(files.join(base, "nothing"), files.join(base, "b/c"))

@@ -1,8 +1,11 @@
 """Rows: which columns become what, and that no damage, nesting or odd value loses or raises."""
 
+import bz2
 import datetime
 import gzip
+import io
 import json
+import random
 from collections import Counter
 from functools import partial
 from pathlib import Path
@@ -63,12 +66,12 @@ def write(path: Path, rows: list[dict[str, Any]], kind: str) -> Path:
     if kind == "parquet":
         pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=7)
     else:
-        pack = {"plain": bytes, "gzip": gzip.compress, "zstd": zstandard.compress}[kind]
+        pack: Any = {"plain": bytes, "gzip": gzip.compress, "zstd": zstandard.compress, "bzip2": bz2.compress}[kind]
         path.write_bytes(pack(lines(rows)))
     return path
 
 
-KINDS = ["parquet", "plain", "gzip", "zstd"]
+KINDS = ["parquet", "plain", "gzip", "zstd", "bzip2"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -148,7 +151,7 @@ def test_odd_lines_are_counted(tmp_path: Path, kind: str) -> None:
     assert reasons(items(path, reading.Read(max_record_bytes=2000)))["too_large"] == 2
 
 
-@pytest.mark.parametrize("pack", [partial(gzip.compress, mtime=0), zstandard.compress], ids=["gzip", "zstd"])
+@pytest.mark.parametrize("pack", [partial(gzip.compress, mtime=0), zstandard.compress, bz2.compress], ids=["gzip", "zstd", "bzip2"])
 def test_compressed_lines_resume_after_damage(tmp_path: Path, pack: Any) -> None:
     parts = [lines([{"id": f"{part}-{i}", "text": f"{part} {i}"} for i in range(200)]) for part in range(3)]
     members = [pack(part) for part in parts]
@@ -246,3 +249,32 @@ def test_the_count_of_lines_sees_what_a_reader_passes_over(tmp_path: Path, monke
     monkeypatch.setattr(jsonl, "_items", lambda *arguments: list(whole(*arguments))[:7])
     survey = reading.survey(str(path), reading.Read())
     assert (survey.records, survey.boundaries, survey.unaccounted) == (7, 9, 2)
+
+
+def test_a_flipped_bit_in_bzip2_costs_its_stream_and_gives_no_wrong_line(tmp_path: Path) -> None:
+    parts = [lines([{"id": f"{part}-{i}", "text": f"{part} {i}"} for i in range(500)]) for part in range(3)]
+    streams = [bz2.compress(part) for part in parts]
+    good = {f"{part}-{i}" for part in range(3) for i in range(500)}
+    for at in range(len(streams[0]) + 12, len(streams[0]) + len(streams[1]) - 12, 211):
+        data = bytearray(b"".join(streams))
+        data[at] ^= 0x10
+        (tmp_path / "x").write_bytes(data)
+        found = items(tmp_path / "x")
+        assert reasons(found) == {"damaged_member": 1}
+        assert {item.id for item in found if isinstance(item, Record)} == {name for name in good if name[0] != "1"}
+
+
+def test_bzip2_gives_only_bytes_of_blocks_whose_checksums_agree() -> None:
+    from store.readers._bzip2 import Bzip2
+    from store.readers._source import Source
+
+    words = random.Random(7).choices(
+        "lorem ipsum dolor sit amet consectetur adipiscing elit sed do eiusmod tempor".split(), k=900_000
+    )
+    text = " ".join(words).encode()
+    packed = bytearray(bz2.compress(text))
+    packed[len(packed) * 95 // 100] ^= 8
+    member = Bzip2().open(Source(io.BytesIO(packed)), 0)
+    out = b"".join(iter(lambda: member.read(1 << 20), b""))
+    assert member.fault is not None and member.fault[0] == "damaged_member"
+    assert out and text.startswith(out)

@@ -1,11 +1,13 @@
 """SOURCES, formats by content, and what holds of every reader that lies in the folder."""
 
+import bz2
 import gzip
 import hashlib
 import inspect
 import io
 import json
 import os
+import zipfile
 from pathlib import Path
 
 import fsspec
@@ -29,6 +31,31 @@ def table() -> bytes:
 
 
 SAMPLES = {"warc": WARC, "warc.gz": gzip.compress(WARC), "jsonl": LINES, "jsonl.gz": gzip.compress(LINES), "parquet": table()}
+
+
+def wacz() -> bytes:
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for name, data in (("datapackage.json", b"{}"), ("archive/data.warc.gz", gzip.compress(WARC)), ("indexes/index.cdx", b"")):
+            archive.writestr(name, data)
+    return sink.getvalue()
+
+
+WIKI = (
+    b"<mediawiki>"
+    + b"".join(b"<page><ns>0</ns><revision><text>page %d</text></revision></page>" % i for i in range(30))
+    + b"</mediawiki>"
+)
+ARC = b"filedesc://x.arc 0.0.0.0 20010101000000 text/plain 9\n1 0 Archi\n\n" + b"".join(
+    b"http://a.example/%d 127.0.0.1 20010101000000 text/html 5\nhello\n" % i for i in range(30)
+)
+SAMPLES |= {
+    "wacz": wacz(),
+    "wikipedia": WIKI,
+    "wikipedia.bz2": bz2.compress(WIKI[:900]) + bz2.compress(WIKI[900:]),
+    "jsonl.bz2": bz2.compress(LINES),
+    "arc": ARC,
+}
 ODD = {
     "empty": b"",
     "zeros": bytes(1000),
@@ -39,6 +66,9 @@ ODD = {
     "zstd magic": b"\x28\xb5\x2f\xfd",
     "zstd dictionary": b"\x5d\x2a\x4d\x18\xff\xff\xff\xff",
     "parquet magic": b"PAR1",
+    "bzip2 magic": b"BZh9",
+    "empty bzip2": bz2.compress(b""),
+    "mediawiki": b"<mediawiki>",
     "warc start": b"WARC/1.0",
     "brace": b'{"',
 }
@@ -88,8 +118,7 @@ def test_any_file_is_counted(tmp_path: Path, label: str) -> None:
     [
         (b"", "empty_file", ""),
         (b"BZh91AY&SY", "format_not_supported", "bzip2"),
-        (b"filedesc://x.arc 0.0.0.0", "format_not_supported", "ARC"),
-        (gzip.compress(b"filedesc://x.arc 0.0.0.0"), "format_not_supported", "ARC in gzip"),
+        (gzip.compress(b"%PDF-1.4"), "format_not_supported", "PDF in gzip"),
         (b"PK\x03\x04" + gzip.compress(WARC), "format_not_supported", "WACZ"),
         (b"<html>WARC/1.0\nWARC/1.0\nWARC-Type: x", "format_not_supported", "markup"),
         (b"\x00\x01garbage", "format_not_supported", "garbage"),

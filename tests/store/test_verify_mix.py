@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from provenance.identity import Leaf, Tree, canonical_json, digest, sha256_hex
+from provenance.identity import Tree, canonical_json, digest, sha256_hex
 from provenance.schema import SHARD
 from store import manifest, shards
 from store.verify_mix import verify_mix
@@ -330,16 +330,13 @@ def test_a_leaf_of_the_snapshot_that_may_not_count_is_named(made, mix, name, why
     rows = sorted((row for url in frozen.files("documents") for row in pq.read_table(url).to_pylist()), key=lambda row: row["key"])
     extra = next(row for row in rows if row["id"] == name)
     index = [row["key"] for row in rows].index(extra["key"])
-    bound = mixes.sealed(extra)
-    leaf = Leaf(
-        bound["key"], sha256_hex(bound["text"].encode()), bound["byte_count"], mixes.iso(bound["date"]), mixes.iso(bound["date_end"]), bound["attestation"],
-        bound["witness"], bound["eligible"], bound["payload_digest"], bound["extractor"], bound["rules"],
-    )  # fmt: skip
-    assert leaf.hash().hex() == extra["leaf"]
+    leaf = mixes.leaf(extra)
+    bound = pq.read_table(frozen.files("leaves")[0])["leaf"].to_pylist()
+    assert leaf.hash().hex() == bound[index]
     known = dict(line.split(b" ", 1) for line in unpack(leaves(mix))) | {b"%d" % index: leaf.data()}
     order = sorted(known, key=int)
     pack(leaves(mix), [number + b" " + known[number] for number in order])
-    tree = Tree([bytes.fromhex(row["leaf"]) for row in rows])
+    tree = Tree([bytes.fromhex(value) for value in bound])
     next((mix / "proof").glob("*.hashes.bin")).write_bytes(b"".join(tree.multiproof([int(number) for number in order])))
     rewrite(
         mix,
@@ -358,6 +355,14 @@ def test_another_snapshot_under_the_same_claim_is_named(made, mix, tmp_path):
     resign(mix, lambda body: body["snapshot"].update(id=other.id))
     assert "proof/snapshot.manifest" in named(mix, made[1].id)
     assert "leaves.zst" in named(mix, other.id)
+
+
+@pytest.mark.parametrize("more", [{"schema_version": 1}, {"kind": "run"}])
+def test_a_snapshot_of_another_layout_is_named(made, mix, tmp_path, more):
+    other = mixes.snapshot(tmp_path / "other", [mixes.document("x", 100)], **more)
+    (mix / "proof/snapshot.manifest").write_bytes((tmp_path / "other" / manifest.MANIFESTS / f"{other.id}.json").read_bytes())
+    resign(mix, lambda body: body["snapshot"].update(id=other.id))
+    assert "of schema version" in named(mix, other.id)
 
 
 def test_a_document_in_two_shards_is_named(made, tmp_path):

@@ -1,0 +1,134 @@
+"""A snapshot among its versions: what it extends and the proof of it, its checkpoint, and which file belongs to which version."""
+
+import json
+from collections.abc import Iterator
+
+from provenance.identity import check_consistency
+from store import checkpoint, files, manifest
+from store.errors import CheckFailed
+from store.integrity import Findings
+from store.manifest import MANIFESTS, PLACING, WORK, Opened
+
+
+def history(opened: Opened, found: Findings) -> dict[str, Opened]:
+    """The versions in the folder by id, after checks of each one's manifest and checkpoint, and of this one's chain."""
+    where, versions = f"{MANIFESTS}/{opened.id}.json", dict[str, Opened]()
+    for name in manifest.snapshot_ids(opened.url):
+        try:
+            versions[name] = manifest.open_version(opened.url, name)
+        except (CheckFailed, FileNotFoundError) as error:
+            found.blame(f"{MANIFESTS}/{name}.json", str(error))
+    try:
+        check_chain(opened, versions.get(opened.parent or ""))
+    except ValueError as error:
+        found.blame(where, str(error))
+    for version in {**versions, opened.id: opened}.values():
+        _check_checkpoint(version, found)
+    return versions
+
+
+def _check_checkpoint(version: Opened, found: Findings) -> None:
+    own = checkpoint.path(version.id)
+    try:
+        checkpoint.check_file(version)
+    except CheckFailed as error:
+        if files.exists(files.join(version.url, own)):
+            found.blame(own, str(error))
+        else:
+            found.lose(own, str(error))
+    except ValueError as error:
+        found.blame(f"{MANIFESTS}/{version.id}.json", f"its signers are none: {error}")
+
+
+def listing(opened: Opened, versions: dict[str, Opened], read: set[str], found: Findings) -> None:
+    """Every file in the folder is listed by a version, and those of this one that are not in `read` have the listed size."""
+    there = _sizes(opened.url)
+    own = {entry["path"]: entry["size"] for entry in opened.manifest["files"]}
+    known = set(own) | {f"{MANIFESTS}/{name}.json" for name in manifest.snapshot_ids(opened.url)}
+    making = _placing(opened.url)
+    removed: dict[str, str] = {}
+    for name, version in versions.items():
+        known |= {entry["path"] for entry in version.manifest["files"]}
+        known |= {checkpoint.path(name)} if version.manifest.get("signers") else set()
+        removed |= dict.fromkeys((version.manifest.get("redacted") or {}).get("removed", []), name)
+    for path in there:
+        if path.split("/")[0] == WORK:
+            continue
+        if path not in known:
+            (found.in_the_making if path in making else found.extra).append(path)
+        elif path in removed and path not in own and not _needed(path, removed[path], versions):
+            found.extra.append(path)
+            found.why[path] = f"version {removed[path]} redacted what it holds, and it is still there"
+    for path, size in own.items():
+        newer = removed.get(path, "")
+        if path not in there:
+            replaced = opened.id in list(_ancestry(newer, versions))[1:]
+            found.lose(path, f"removed by redaction; version {newer} replaces it" if replaced else "")
+        elif there[path] != size and path not in read:
+            found.blame(path, f"{there[path]} bytes, where the manifest lists {size}")
+
+
+def _placing(url: str) -> set[str]:
+    """Files that a freeze which is not finished is moving into place: no version has them yet."""
+    where = files.join(url, WORK, PLACING)
+    return set(json.loads(files.read_bytes(where))) if files.exists(where) else set()
+
+
+def _ancestry(name: str, versions: dict[str, Opened]) -> Iterator[str]:
+    """A version and those that it comes from, as far as their manifests are there."""
+    at: str | None = name
+    while at is not None and at in versions:
+        yield at
+        at = versions[at].parent
+
+
+def _needed(path: str, remover: str, versions: dict[str, Opened]) -> bool:
+    """Whether a version that the remover does not come from lists a file: another branch still stands on it."""
+    above = set(_ancestry(remover, versions))
+    others = (version for name, version in versions.items() if name not in above)
+    return any(entry["path"] == path for version in others for entry in version.manifest["files"])
+
+
+def _sizes(url: str) -> dict[str, int]:
+    """Size of every file below a folder, by its path there."""
+    fs, path = files.split_url(url)
+    fs.invalidate_cache()
+    base = path.rstrip("/") + "/"
+    found = fs.find(path, detail=True)
+    return {
+        str(name)[len(base) :]: int(info["size"])
+        for name, info in sorted(found.items())
+        if str(name).startswith(base) and not str(name).endswith("/")
+    }
+
+
+def check_chain(opened: Opened, parent: Opened | None) -> None:
+    """Raises `ValueError` unless a snapshot's tree is made of its extensions and begins with its parent's, by its proof and,
+    where the parent's manifest is given, by that."""
+    tree, proof = opened.manifest["tree"], opened.manifest.get("consistency") or []
+    extensions = tree["extensions"]
+    if (
+        not extensions
+        or sum(extension["size"] for extension in extensions) != tree["size"]
+        or extensions[-1]["root"] != tree["root"]
+    ):
+        raise ValueError(f"its extensions do not add up to its tree of {tree['size']} leaves and root {tree['root']}")
+    names = [extension["manifest"] for extension in extensions]
+    if names[-1] is not None or None in names[:-1] or (names[-2] if len(names) > 1 else None) != opened.parent:
+        raise ValueError(f"its extensions were made by {names}, and its parent is {opened.parent}")
+    if opened.parent is None:
+        if proof:
+            raise ValueError("it extends nothing, and carries a consistency proof")
+        return
+    size, root = tree["size"] - extensions[-1]["size"], extensions[-2]["root"]
+    nodes = [bytes.fromhex(node) for node in proof]
+    check_consistency(size, bytes.fromhex(root), tree["size"], bytes.fromhex(tree["root"]), nodes)
+    if parent is None:
+        return
+    theirs = parent.manifest["tree"]
+    if (theirs["size"], theirs["root"]) != (size, root):
+        raise ValueError(
+            f"it extends a tree of {size} leaves and root {root}, and its parent has {theirs['size']} and {theirs['root']}"
+        )
+    if theirs["extensions"][:-1] != extensions[:-2] or theirs["extensions"][-1]["size"] != extensions[-2]["size"]:
+        raise ValueError("its extensions are not those of its parent and one more")

@@ -1,0 +1,173 @@
+"""What of a snapshot can only be seen by joining its datasets: further witnesses, redactions, documents against leaves.
+
+DuckDB does it, in bounded memory, with what spills in a folder of its own beside no snapshot.
+"""
+
+import bisect
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from provenance.schema import BANDS, EVIDENCE, LEAVES, SNAPSHOT_DOCUMENTS, TAGS, signatures
+from store import sql
+from store.damage import Fault
+from store.manifest import Opened
+from store.verify_rows import REDACTED, STATED
+
+if TYPE_CHECKING:
+    import duckdb
+
+MEMORY = "1GB"
+EMPTY = 4294967295
+"""Minimum of no shingles: all of a redacted document's signature."""
+
+KEPT = ("key", "attestation", "eligible", "ineligible_reason", "byte_count", "word_count")
+"""Columns of a redacted document that are not null."""
+
+ROWS = pa.schema([("path", pa.int32()), ("row", pa.int64()), *((name, LEAVES.field(name).type) for name in STATED)])
+
+
+@contextlib.contextmanager
+def connected(opened: Opened) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """A database with a view `leaves` of the snapshot's."""
+    with tempfile.TemporaryDirectory(prefix="lowbackground-verify-") as scratch:
+        con = sql.connect(scratch)
+        try:
+            con.execute(f"set memory_limit = '{MEMORY}'")
+            sql.view(con, "leaves", opened.files("leaves"), LEAVES)
+            yield con
+        finally:
+            con.close()
+
+
+class Places:
+    """Which file and row of a dataset a running number is, by the rows that the manifest lists."""
+
+    def __init__(self, entries: list[dict[str, Any]]):
+        self.paths = [entry["path"] for entry in entries]
+        self.starts = [0, *accumulate(entry["rows"] or 0 for entry in entries)]
+
+    def __call__(self, number: int) -> tuple[str, int]:
+        at = bisect.bisect_right(self.starts, number, 0, len(self.paths)) - 1
+        return self.paths[at], number - self.starts[at]
+
+
+REPEATED = """
+    select max("index"), key from leaves where names = '' group by key having count(*) > 1 order by 1 limit 1
+"""
+
+FURTHER = """
+    select w."index", w.key from (select * from leaves where names <> '') w left join leaves f on f.leaf = w.names
+      left join custodians a on a.witness = w.witness left join custodians b on b.witness = f.witness
+    where f."index" is null or f."index" >= w."index" or f.key is distinct from w.key
+      or f.text_sha256 is distinct from w.text_sha256 or f.text_bytes is distinct from w.text_bytes
+      or f.witness = w.witness or a.custodian = b.custodian
+    order by 1 limit 1
+"""
+
+HALF = """
+    select max("index"), key from leaves group by key having count(redacted) not in (0, count(*)) order by 1 limit 1
+"""
+
+
+def leaf_faults(con: "duckdb.DuckDBPyConnection", opened: Opened) -> Iterator[tuple[str, Fault]]:
+    """(path, fault) of the first leaf of each kind that only the others show to be wrong."""
+    stated = opened.manifest.get("witnesses") or {}
+    names = sorted((name, str(known["custodian"])) for name, known in stated.items())
+    kind = pa.schema([("witness", pa.string()), ("custodian", pa.string())])
+    con.register("custodians", pa.table([[n for n, _ in names], [c for _, c in names]], schema=kind))
+    where = Places(opened.entries("leaves"))
+    for statement, why in (
+        (REPEATED, "leaf {} is a second first leaf of the document {}"),
+        (FURTHER, "leaf {} names no earlier leaf of the document {} with the same text and the witness of another custodian"),
+        (HALF, "leaf {} and another of the document {}: one is redacted and one is not"),
+    ):
+        for index, key in con.execute(statement).fetchall():
+            path, row = where(index)
+            yield path, Fault(row, why.format(index, key))
+
+
+def disagreements(
+    con: "duckdb.DuckDBPyConnection", paths: list[str], rows: Iterable[tuple[str, int, dict[str, pa.Array]]], index_only: bool
+) -> dict[str, Fault]:
+    """The first row of each file of documents that is not what its first leaf says.
+
+    `rows` are statements (path, number of the first row, columns of `STATED`), or with a column `row` that numbers each.
+    """
+    numbers = {path: number for number, path in enumerate(paths)}
+    con.execute("drop table if exists stated")
+    con.register("empty", ROWS.empty_table())
+    con.execute("create table stated as select * from empty")
+    for path, start, columns in rows:
+        count = len(columns["key"])
+        place = columns["row"] if "row" in columns else pa.array(range(start, start + count), pa.int64())
+        arrays = [pa.repeat(pa.scalar(numbers[path], pa.int32()), count), place, *(columns[name] for name in STATED)]
+        con.register("fresh", pa.table([a.cast(f.type) for a, f in zip(arrays, ROWS, strict=True)], schema=ROWS))
+        con.execute("insert into stated select * from fresh")
+    compared = [name for name in STATED if name != "key" and not (index_only and name == "text_sha256")]
+    differing = ", ".join(f"case when s.{name} is distinct from l.{name} then '{name}' end" for name in compared)
+    found = con.execute(
+        f"""select path, min(row), arg_min(what, row) from (
+          select s.path, s.row, if(l.key is null, 'no leaf', concat_ws(', ', {differing})) as what
+          from stated s left join (select * from leaves where names = '') l on l.key = s.key) where what <> '' group by 1"""
+    ).fetchall()
+    con.execute("drop table stated")
+    return {
+        paths[number]: Fault(row, "it has no leaf" if what == "no leaf" else f"not what its leaf says: {what}")
+        for number, row, what in found
+    }
+
+
+def lacking(con: "duckdb.DuckDBPyConnection", opened: Opened) -> str | None:
+    """Key of a first leaf without a document, or of a document that stands twice."""
+    sql.view(con, "keys", opened.files("documents"), pa.schema([SNAPSHOT_DOCUMENTS.field("key")]))
+    found = con.execute(
+        "select key from leaves where names = '' and key not in (select key from keys) order by 1 limit 1"
+    ).fetchall()
+    found = found or con.execute("select key from keys group by 1 having count(*) > 1 order by 1 limit 1").fetchall()
+    return found[0][0] if found else None
+
+
+def redaction_faults(con: "duckdb.DuckDBPyConnection", opened: Opened) -> Iterator[tuple[str, Fault]]:
+    """(path, fault) where a redacted document has left something behind, or is one in documents or leaves only."""
+    sketch = opened.manifest["parameters"]["minhash"]["permutations"] if opened.entries("signatures") else 1
+    kinds = {"documents": SNAPSHOT_DOCUMENTS, "signatures": signatures(int(sketch)), "tags": TAGS, "evidence": EVIDENCE}
+    for dataset, kind in kinds.items():
+        sql.view(con, f"all_{dataset}", opened.files(dataset), kind, "part")
+    # The bands' own columns `part` and `row` say where the document is.
+    sql.view(con, "all_bands", opened.files("bands"), BANDS)
+    con.execute("create table gone as select distinct key from leaves where redacted is not null")
+    con.execute(
+        f"create table erased as select part, row, key from all_documents where starts_with(ineligible_reason, '{REDACTED}')"
+    )
+    filled = " or ".join(f'd."{name}" is not null' for name in SNAPSHOT_DOCUMENTS.names if name not in KEPT)
+    dirty = f"({filled}) or d.eligible or d.byte_count <> 0 or d.word_count <> 0"
+    checks = {
+        "documents": (
+            f"select d.part, d.row from all_documents d join erased using (part, row) where {dirty} or d.key not in (from gone)",
+            "it is redacted and still says something, or its leaf is not redacted",
+        ),
+        "signatures": (
+            f"""select d.part, d.row from all_signatures d join gone using (key) where shingles <> 0
+            or list_min(signature::uinteger[]) <> {EMPTY}""",
+            "its document is redacted, and its sketch is still there",
+        ),
+        "tags": (
+            "select d.part, d.row from all_tags d join gone using (key) where origin is distinct from 'unknown'",
+            "its document is redacted, and its tag is not `unknown`",
+        ),
+        "evidence": ("select d.part, d.row from all_evidence d join gone using (key)", "evidence of a redacted document"),
+    }
+    for dataset, (statement, why) in checks.items():
+        for part, row in con.execute(f"{statement} order by 1, 2 limit 1").fetchall():
+            yield opened.entries(dataset)[part]["path"], Fault(row, why)
+    for band in con.execute("select min(d.part) from all_bands d join erased e using (part, row) having count(*) > 0").fetchall():
+        yield opened.entries("bands")[0]["path"], Fault(None, f"the bands hold a redacted document of documents file {band[0]}")
+    for (key,) in con.execute("select key from gone where key not in (select key from erased) order by 1 limit 1").fetchall():
+        place = con.execute('select min("index") from leaves where key = ?', [key]).fetchall()[0][0]
+        path, row = Places(opened.entries("leaves"))(place)
+        yield path, Fault(row, f"leaf {place} is redacted, and its document {key} is not")

@@ -1,0 +1,232 @@
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from provenance.schema import ATTESTATIONS, LEAVES
+from store import catalog, notes, revocation, sql, tables
+from store.errors import CheckFailed, UsageError
+from store.manifest import Opened
+from store.revocation import Item, Revocations
+from tests import trees
+
+
+@pytest.fixture(scope="module")
+def frozen(tmp_path_factory: pytest.TempPathFactory) -> Opened:
+    return trees.snapshot(tmp_path_factory.mktemp("revocation") / "snapshot", trees.standard(), [trees.OWNER])
+
+
+def key(i: int) -> str:
+    return str(trees.document(i)["key"])
+
+
+def written(folder: Path, items: list[Item], scope: str = "*", signer: notes.Signer = trees.OWNER) -> str:
+    path = folder / "revoked.txt"
+    path.write_bytes(revocation.write(scope, items, [signer]))
+    return str(path)
+
+
+ITEMS = [
+    Item("witness", "cc-index", "the index was made up"),
+    Item("key", key(0), "asked for by its author"),
+    Item("leaf", str(trees.standard()[0][6]["leaf"]), "wrong checksum list"),
+]
+
+
+def test_a_list_is_a_signed_note_that_people_can_read(frozen: Opened, tmp_path: Path) -> None:
+    url = written(tmp_path, ITEMS, frozen.id)
+    lines = Path(url).read_text().split("\n")
+    assert lines[:2] == ["lowbackground-revocations v1", frozen.id]
+    assert lines[2:5] == [
+        f"key {key(0)} asked for by its author",
+        f"leaf {ITEMS[2].value} wrong checksum list",
+        "witness cc-index the index was made up",
+    ]
+    assert lines[5] == "" and lines[6].startswith("— example.org/snapshots ")
+    found = revocation.read(url, frozen.manifest["signers"])
+    assert found == Revocations(frozen.id, tuple(sorted(ITEMS)), ("example.org/snapshots",))
+    assert revocation.read(url, [], [trees.OWNER.verifier.vkey]) == found
+    assert found.table().to_pylist()[0] == {"kind": "key", "value": key(0), "reason": "asked for by its author"}
+
+
+def test_an_unsigned_or_wrongly_signed_list_is_refused(frozen: Opened, tmp_path: Path) -> None:
+    url = written(tmp_path, ITEMS, signer=trees.STRANGER)
+    with pytest.raises(CheckFailed, match=r"trusted keys are example.org/snapshots"):
+        revocation.read_for(frozen, url)
+    assert revocation.read_for(frozen, url, [trees.STRANGER.verifier.vkey]).signed_by == ("example.org/stranger",)
+    with pytest.raises(UsageError, match="names no signers"):
+        revocation.read(url)
+    Path(url).write_text(revocation.text("*", ITEMS))
+    with pytest.raises(CheckFailed, match="no signed note"):
+        revocation.read_for(frozen, url)
+    Path(url).write_bytes(revocation.write("*", ITEMS, [trees.OWNER]).replace(b"asked", b"Asked"))
+    with pytest.raises(CheckFailed, match="not over its text"):
+        revocation.read_for(frozen, url)
+    with pytest.raises(UsageError, match="is not there"):
+        revocation.read_for(frozen, url + "x")
+    Path(url).write_bytes(notes.sign("Nothing is revoked.\n", [trees.OWNER]))
+    with pytest.raises(CheckFailed, match="no revocation list"):
+        revocation.read_for(frozen, url)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "lowbackground-revocations v1\n",
+        "lowbackground-revocations v1\n*",
+        "lowbackground-revocations v2\n*\n",
+        "lowbackground-revocations v1\n\n",
+        "lowbackground-revocations v1\n*\n\n",
+        f"lowbackground-revocations v1\n*\nkey {'a' * 32}\n",
+        f"lowbackground-revocations v1\n*\nkey {'a' * 32} \n",
+        f"lowbackground-revocations v1\n*\nkey {'A' * 32} why\n",
+        f"lowbackground-revocations v1\n*\nkey {'a' * 31} why\n",
+        "lowbackground-revocations v1\n*\nwitness ../etc why\n",
+        "lowbackground-revocations v1\n*\nperson somebody why\n",
+        f"lowbackground-revocations v1\n*\nleaf {'a' * 64} why\nkey {'a' * 32} why\n",
+        f"lowbackground-revocations v1\n*\nkey {'a' * 32} one\nkey {'a' * 32} two\n",
+    ],
+)
+def test_other_spellings_are_no_list(body: str) -> None:
+    with pytest.raises(ValueError):
+        revocation.decode(body)
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [Item("key", "x", "why")],
+        [Item("witness", "archive file", "why")],
+        [Item("key", "a" * 32, "")],
+        [Item("key", "a" * 32, "a\nb")],
+    ],
+)
+def test_what_a_list_cannot_carry_is_not_signed(items: list[Item]) -> None:
+    with pytest.raises(ValueError):
+        revocation.write("*", items, [trees.OWNER])
+
+
+def test_an_empty_list_lowers_nothing(frozen: Opened, tmp_path: Path) -> None:
+    found = revocation.read_for(frozen, written(tmp_path, []))
+    assert found.table().num_rows == 0 and revocation.summary(frozen, found)["lowered"] == 0
+
+
+@pytest.mark.parametrize(
+    ("scope", "fits"), [("*", True), ("ab" * 32, True), ("example.org/snapshots", True), ("cd" * 32, False), ("example.org", False)]
+)
+def test_a_list_is_for_a_snapshot_its_extensions_an_origin_or_all(frozen: Opened, tmp_path: Path, scope: str, fits: bool) -> None:
+    url = written(tmp_path, ITEMS, scope)
+    if fits:
+        assert revocation.read_for(frozen, url).scope == scope
+    else:
+        with pytest.raises(UsageError, match="does not extend it"):
+            revocation.read_for(frozen, url)
+
+
+def test_leaves_are_lowered_batch_by_batch(frozen: Opened) -> None:
+    listed = Revocations("*", tuple(sorted(ITEMS)))
+    taken = []
+    for url in frozen.files("leaves"):
+        for batch in tables.batches(url):
+            mask = listed.lowered(batch)
+            assert mask.null_count == 0
+            taken += batch.filter(mask).to_pylist()
+    assert sorted((row["key"], row["witness"]) for row in taken) == sorted(
+        [(key(0), "archive file"), (key(6), "dump-list"), (key(1), "cc-index")]
+    )
+    assert (
+        listed.lowered(
+            LEAVES.empty_table().to_batches()[0]
+            if LEAVES.empty_table().to_batches()
+            else pa.RecordBatch.from_pylist([], schema=LEAVES)
+        ).to_pylist()
+        == []
+    )
+    con = sql.connect(frozen.url)
+    sql.view(con, "leaves", frozen.files("leaves"), LEAVES)
+    con.from_arrow(listed.table()).create("revoked")
+    asked = con.sql(f'select key, witness from leaves l where {revocation.condition("l")} order by "index"').fetchall()
+    assert asked == [(row["key"], row["witness"]) for row in taken]
+
+
+def test_a_document_falls_to_what_its_other_leaves_prove(frozen: Opened, tmp_path: Path) -> None:
+    found = revocation.summary(frozen, revocation.read_for(frozen, written(tmp_path, ITEMS)))
+    before = {level: of["documents"] for level, of in found["before"].items()}
+    after = {level: of["documents"] for level, of in found["after"].items()}
+    assert before == {"captured": 4, "corroborated": 1, "timestamped": 1, "released": 1}
+    assert after == {"captured": 4, "timestamped": 1}
+    assert (found["lowered"], found["lost"]) == (3, 2)
+    assert found["before"]["released"]["bytes"] == trees.document(6)["text_bytes"]
+    con = sql.connect(frozen.url)
+    sql.view(con, "leaves", frozen.files("leaves"), LEAVES)
+    keys = revocation.revoked_keys(con, revocation.read_for(frozen, written(tmp_path, ITEMS))).to_pylist()
+    assert keys == sorted(
+        [
+            {"key": key(0), "before": "captured", "after": None},
+            {"key": key(1), "before": "corroborated", "after": "captured"},
+            {"key": key(6), "before": "released", "after": None},
+        ],
+        key=lambda row: str(row["key"]),
+    )
+
+
+def test_a_list_never_raises(frozen: Opened, tmp_path: Path) -> None:
+    rank = {level: i for i, level in enumerate(ATTESTATIONS)}
+    for kind, column in (("key", "key"), ("leaf", "leaf"), ("witness", "witness")):
+        for row in tables.read(frozen.files("leaves")).to_pylist():
+            if " " in row[column]:
+                continue
+            con = sql.connect(frozen.url)
+            sql.view(con, "leaves", frozen.files("leaves"), LEAVES)
+            for lowered in revocation.revoked_keys(con, Revocations("*", (Item(kind, row[column], "why"),))).to_pylist():
+                assert lowered["after"] is None or rank[lowered["after"]] < rank[lowered["before"]]
+
+
+def test_a_source_file_takes_all_its_documents(frozen: Opened, tmp_path: Path) -> None:
+    url = written(tmp_path, [Item("source", trees.ARCHIVES[1], "the archive was forged"), Item("key", key(1), "by itself")])
+    found = revocation.read_for(frozen, url)
+    assert {item.value for item in found.items if item.kind == "key"} == {key(1), key(3), key(5), key(7)}
+    assert Item("key", key(1), "by itself") in found.items and Item("key", key(5), "the archive was forged") in found.items
+    assert revocation.summary(frozen, found)["lost"] == 3
+    other = written(tmp_path, [Item("source", "ab" * 32, "never frozen here")])
+    assert revocation.summary(frozen, revocation.read_for(frozen, other))["lowered"] == 0
+
+
+def test_redacted_leaves_are_nobodys(tmp_path: Path) -> None:
+    first, second = trees.standard()
+    gone = [row | {"redacted": "erasure"} if row["key"] == key(1) else row for row in first]
+    redacted = trees.snapshot(tmp_path / "redacted", [gone, second[2:]], [trees.OWNER])
+    found = revocation.summary(redacted, revocation.read_for(redacted, written(tmp_path, ITEMS)))
+    assert (found["lowered"], found["before"].get("corroborated")) == (2, None)
+
+
+@pytest.mark.parametrize("chunks", [1, 3])
+def test_a_mix_is_touched_by_the_leaves_that_prove_it(frozen: Opened, tmp_path: Path, chunks: int) -> None:
+    first, second = trees.standard()
+    made = trees.mix(tmp_path / "mix", frozen, [first[0], second[1], first[4]], 3, floor="1/3", epochs=2, chunks=chunks)
+    listed = Revocations("*", tuple(sorted(ITEMS)))
+    assert sorted((row["kind"], row["key"]) for row in revocation.touched(made, listed).to_pylist()) == [
+        ("key", key(0)),
+        ("witness", key(1)),
+    ]
+    assert revocation.touched(made, Revocations("*", (Item("key", key(7), "not in it"),))).num_rows == 0
+    name, body = revocation.of_mix(made)
+    assert name == frozen.id and listed.applies(name, body)
+    found = revocation.mix_summary(catalog.connect(made, listed), made)
+    size = {i: trees.document(i)["text_bytes"] for i in range(8)}
+    bytes_ = {
+        "human": 2 * (size[0] + size[1] + size[4]),
+        "total": 2 * (size[0] + size[1] + size[4]) + 240,
+        "touched": 2 * (size[0] + size[1]),
+    }
+    assert found["units"]["bytes"] == bytes_ | {"floor_holds": 3 * (bytes_["human"] - bytes_["touched"]) >= bytes_["total"]}
+    assert found["units"]["documents"] == {"human": 6, "total": 9, "touched": 4, "floor_holds": False}
+    assert found["units"]["tokens"] is None and (found["touched"], found["documents"], found["bytes"]) == (
+        True,
+        2,
+        bytes_["touched"],
+    )
+    (tmp_path / "mix/proof/train-00000-of-00001.leaves.zst").write_bytes(b"no leaves")
+    with pytest.raises(CheckFailed, match="verify"):
+        revocation.touched(made, listed)
