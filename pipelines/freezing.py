@@ -9,7 +9,7 @@ from pipelines.runner import Runner
 from pipelines.stage import Stage
 from pipelines.target import Target
 from provenance import schema
-from provenance.identity import digest, sha256_hex
+from provenance.identity import digest, merkle_root, sha256_hex
 from store import checkpoint, files, manifest, notes
 from store.manifest import Opened
 
@@ -171,6 +171,7 @@ class Chain:
             "added": sum(receipt["leaves"] for receipt in sealed.values()),
             "leaves": before.urls("leaves"),
             "size": self.parent.manifest["tree"]["size"] if self.parent else 0,
+            "root": self.parent.manifest["tree"]["root"] if self.parent else merkle_root([]).hex(),
         }
         stage = self._stage("tree", "growing:GrowTree", [part])
         return stage, self.runner.run(stage)

@@ -8,6 +8,7 @@ import pyarrow as pa
 from provenance import schema
 from provenance.identity import Frontier, consistency_ranges, subtree_roots
 from store import sql, tables
+from store.errors import CheckFailed
 
 LEAVES_PER_FILE = 1 << 20
 
@@ -29,14 +30,25 @@ class GrowTree:
 
         def seen(leaves: Iterable[bytes]) -> Iterator[bytes]:
             for leaf in leaves:
+                self._check_parent(part, frontier)
                 frontier.append(leaf)
                 yield leaf
 
         ranges = consistency_ranges(before, before + rows)
         proof = subtree_roots(seen(_chained(part["leaves"], written)), ranges)
+        self._check_parent(part, frontier)
         if frontier.size != before + rows:
             raise RuntimeError(f"the tree has {frontier.size} leaves, and {before} + {rows} were to be in it")
         return {"files": entries, "size": frontier.size, "root": frontier.root.hex(), "consistency": [node.hex() for node in proof]}
+
+    @staticmethod
+    def _check_parent(part: dict[str, Any], frontier: Frontier) -> None:
+        """Raises `CheckFailed` where the parent's leaves, once they are all there, do not give its root."""
+        if frontier.size == part["size"] and frontier.root.hex() != part["root"]:
+            raise CheckFailed(
+                f"the leaves of the version to extend give the root {frontier.root.hex()} and its manifest says {part['root']}; what "
+                "grew from it could not be proven. Run verify on it, and restore what it names."
+            )
 
     def _written(self, batches: Iterable[pa.Table], entries: list[dict[str, Any]]) -> Iterator[bytes]:
         """Writes the leaves, file by file, and gives their hashes."""

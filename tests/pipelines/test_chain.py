@@ -502,8 +502,10 @@ def test_beam_workers_in_other_processes_give_the_same_bytes(made: Path, tmp_pat
         options = ["--", "--environment_type=EXTERNAL", f"--environment_config=localhost:{port}"]
         into = str(tmp_path / "run")
         code = cli.main(["curate", str(made / "new"), "--into", into, "--quiet", "--against", str(made / "snapshot"), *options])
+        again = str(tmp_path / "snapshot")
+        code |= cli.main(["freeze", str(made / "old"), "--into", again, "--quiet", "--cutoff", CUTOFF, *options])
     finally:
         os.killpg(pool.pid, signal.SIGKILL)
         pool.wait()
     assert code == 0
-    assert same(tmp_path / "run", made / "run")
+    assert same(tmp_path / "run", made / "run") and same(tmp_path / "snapshot", made / "snapshot")

@@ -1,5 +1,6 @@
 """A snapshot that grows, is redacted and is signed: what is shared, what is stored once, and what its trees prove."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from pipelines import cli, freeze, verify
 from provenance.identity import check_consistency, leaf_hash
 from store import files, manifest
-from store.errors import UsageError
+from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
 from tests.builders import Capture, frozen, html, prose, write_warc
 
@@ -128,8 +129,6 @@ def test_other_sketches_than_the_parents_are_refused(grown: tuple[Path, list[str
 @pytest.fixture
 def redacted(grown: tuple[Path, list[str]], tmp_path: Path) -> tuple[Path, list[str], str]:
     """A copy of the snapshot, and the id of its version without the page that was asked about."""
-    import shutil
-
     base, ids = grown
     shutil.copytree(base / "snapshot", tmp_path / "snapshot")
     (tmp_path / "list").write_text("# asked for in a letter\nhttp://old.example/9\tits author asked\n")
@@ -179,13 +178,27 @@ def test_a_redacted_version_verifies_and_the_one_before_says_why_it_cannot(
     redacted: tuple[Path, list[str], str], grown: tuple[Path, list[str]]
 ) -> None:
     base, ids, name = redacted
-    with pytest.raises(UsageError, match="extends"):
+    with pytest.raises(CheckFailed, match="redacted texts"):
         frozen([grown[0] / "old"], base / "snapshot", None, extends=ids[1])
+    with pytest.raises(UsageError, match="extends"):
+        frozen([grown[0] / "old"], base / "snapshot", None, extends=ids[0])
     assert verify.run(str(base / "snapshot"), name)["result"].startswith("VERIFIED")
     assert verify.run(str(base / "snapshot"), ids[1])["result"].startswith("VERIFIED")
     old = verify.run(f"{base}/snapshot@{ids[1]}", ids[1])
     assert old["exit_code"] == 1
     assert any("redaction" in why for why in old["why"].values())
+
+
+@pytest.mark.parametrize("dataset", ["documents", "leaves"])
+def test_nothing_grows_from_a_damaged_version(grown: tuple[Path, list[str]], tmp_path: Path, dataset: str) -> None:
+    shutil.copytree(grown[0] / "snapshot", tmp_path / "snapshot")
+    damaged = next((tmp_path / "snapshot" / dataset).iterdir())
+    data = bytearray(damaged.read_bytes())
+    data[len(data) // 2] ^= 1
+    damaged.write_bytes(data)
+    with pytest.raises(CheckFailed, match=damaged.name):
+        frozen([grown[0] / "old"], tmp_path / "snapshot", None, extends=grown[1][1])
+    assert not (tmp_path / "snapshot/_work").exists()
 
 
 def test_a_version_without_text_has_the_same_tree(grown: tuple[Path, list[str]], tmp_path: Path) -> None:
