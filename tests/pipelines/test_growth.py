@@ -181,7 +181,7 @@ def test_a_redacted_version_verifies_and_the_one_before_says_why_it_cannot(
     with pytest.raises(CheckFailed, match="redacted texts"):
         frozen([grown[0] / "old"], base / "snapshot", None, extends=ids[1])
     with pytest.raises(UsageError, match="extends"):
-        frozen([grown[0] / "old"], base / "snapshot", None, extends=ids[0])
+        frozen([grown[0] / "old/b.warc.gz"], base / "snapshot", None, extends=ids[0])
     assert verify.run(str(base / "snapshot"), name)["result"].startswith("VERIFIED")
     assert verify.run(str(base / "snapshot"), ids[1])["result"].startswith("VERIFIED")
     old = verify.run(f"{base}/snapshot@{ids[1]}", ids[1])
