@@ -244,16 +244,20 @@ def mt19937(seed: int) -> Iterator[int]:
             yield (y ^ y >> 18) & M32
 
 
+UNSPACED = [tuple(int(end, 16) for end in block.split("-")) for block in V["sketches"]["unspaced"]]
+
+
 def unspaced(c: str) -> bool:
-    """Enough of the blocks for the vectors: Hiragana, Katakana, Han."""
-    return "\u3040" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff"
+    return any(first <= ord(c) <= last for first, last in UNSPACED)
 
 
 def tokens(text: str) -> list[str]:
     found: list[str] = []
     last = "other"
     for c in unicodedata.normalize("NFC", text).lower():
-        if unicodedata.category(c)[0] == "M":
+        if c >= "\U00040000":
+            last = "other"
+        elif unicodedata.category(c)[0] == "M":
             if last != "other":
                 found[-1] += c
         elif not re.match(r"\w", c):
@@ -393,6 +397,7 @@ def test_the_product_gives_the_vectors(tmp_path: Path) -> None:
     (tmp_path / "list").write_text(V["revocations"])
     listed = revocation.read(str(tmp_path / "list"), [], [vkey])
     assert revocation.write(listed.scope, listed.items, [signer]).decode() == V["revocations"]
+    assert [f"{first:04x}-{last:04x}" for first, last in sketching.UNSPACED_RANGES] == V["sketches"]["unspaced"]
     options = minhash.MinHash()
     for case in V["sketches"]["texts"]:
         hashes, offsets = sketching.shingle_sets(pa.array([case["text"]]), options)
