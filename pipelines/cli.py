@@ -294,9 +294,17 @@ def _verified(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.out and not arguments.prove:
         raise UsageError("--out is where --prove writes, and nothing is to be proven. Add --prove KEY, or leave it out.")
     if arguments.prove:
+        _refuse(
+            arguments, "--prove writes a proof and checks nothing", "anchor", "sample", "sample_seed", "replay", "revoked", "key"
+        )
         return proving.prove(arguments.target, arguments.prove, arguments.out)
     if proving.is_proof(arguments.target):
+        _refuse(arguments, f"{arguments.target} is a proof and no folder", "sample", "sample_seed", "replay", "revoked")
         return proving.check(arguments.target, arguments.anchor, arguments.key)
+    if not arguments.revoked:
+        _refuse(arguments, f"{arguments.target} is a folder, of which only a list given with --revoked is held against keys", "key")
+    if arguments.sample is None and not arguments.replay:
+        _refuse(arguments, "neither --sample nor --replay draws anything", "sample_seed")
     summary = verify.run(
         arguments.target,
         arguments.anchor,
@@ -308,6 +316,12 @@ def _verified(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.revoked and int(summary["exit_code"]) != 1:
         return proving.lowered(arguments.target, arguments.revoked, arguments.key, summary)
     return summary
+
+
+def _refuse(arguments: argparse.Namespace, why: str, *names: str) -> None:
+    """Raises `UsageError` where an option was given that this use of the verb would pass over in silence."""
+    if given := [name for name in names if getattr(arguments, name)]:
+        raise UsageError(f"--{given[0].replace('_', '-')} would count for nothing: {why}. Leave it out.")
 
 
 def _order(arguments: argparse.Namespace) -> "freeze.Order":

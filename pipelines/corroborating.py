@@ -264,7 +264,7 @@ def _survey(given: Sequence[str], work: str, runner: Runner) -> list[dict[str, A
 
 def corroborate(
     given: Sequence[str],
-    trust: "Trust | None",
+    trust: "Trust",
     captures: Sequence[str],
     work: str,
     runner: Runner,
@@ -275,9 +275,9 @@ def corroborate(
     A document that several indexes confirm is witnessed by the one that was published first, then by name. Files that the
     trust list does not name by their SHA-256 are not even searched. Raises `UsageError`, `Incomplete`.
     """
-    named = trust.by_digest("index") if trust else {}
+    named = trust.by_digest("index")
     found = _survey(given, work, runner)
-    searched = [one for one in found if one["format"] and one["sha256"] in named and named[one["sha256"]].custodian.strip()]
+    searched = [one for one in found if one["format"] and one["sha256"] in named]
     lines = [_unsearched(one, named) for one in found if one not in searched]
     if not searched:
         return Corroboration(None, [], lines)
@@ -315,9 +315,7 @@ def _unsearched(one: dict[str, Any], named: "dict[str, Entry]") -> str:
     """Why an index file counts for nothing."""
     if one["sha256"] not in named:
         return f"index {one['url']} counts for nothing: the trust list names no index with its SHA-256, {one['sha256']}"
-    if not one["format"]:
-        return f"index {one['url']} counts for nothing: {one['why']}"
-    return f"index {one['url']} counts for nothing: the trust list names no custodian for it"
+    return f"index {one['url']} counts for nothing: {one['why']}"
 
 
 def _searched(number: int, name: str, confirmed: int, search: Stage, receipts: dict[str, dict[str, Any]]) -> str:

@@ -40,8 +40,8 @@ def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -
     apart(into, sources)
     with Target(into, "run") as target, Runner(job.workers, job.beam_args, progress) as runner:
         for snapshot in snapshots:
-            blind = snapshot.index_only or references.redacted(snapshot)["leaves"]
-            references.require(snapshot, (*MATCHED_DATASETS, *(("signatures",) if blind else ())))
+            blind = snapshot.index_only or snapshot.redacted
+            references.require(snapshot, REFERENCED if blind else MATCHED_DATASETS)
         chain = _Chain(target, plain, config.portable(settings), made, snapshots, runner)
         opened = chain.run(sources)
         target.log("curate", progress)

@@ -11,7 +11,7 @@ from pipelines.progress import Progress
 from pipelines.runner import Runner, check_beam_args
 from pipelines.target import Target, apart
 from provenance import minhash
-from store import manifest
+from store import manifest, notes
 from store.errors import UsageError
 from store.manifest import Opened
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DATASETS = ("documents", "leaves", "rejects", "sources", "signatures", "bands", "evidence", "tags", "manifests")
 
 READ = ("documents", "leaves")
-REWRITTEN = (*READ, "signatures", "tags", "evidence", "bands")
+REWRITTEN = (*READ, "signatures", "tags", "evidence", "bands", "rejects")
 """What of a parent a version rests on, and what it makes anew where it redacts: checked before it does."""
 
 
@@ -57,7 +57,7 @@ def run(order: Order, job: "Job") -> dict[str, Any]:
         return dry_run(order.sources, order.into, plain | {"admission": admission}, writes, [parent.id] if parent else [])
     progress = Progress(quiet=job.quiet)
     apart(order.into, order.sources)
-    signer = freezing.signer(order.sign, plain["freeze"]["origin"])
+    signer = notes.read_key(order.sign, plain["freeze"]["origin"]) if order.sign else None
     with (
         Target(order.into, "snapshot", parent.id if parent else None) as target,
         Runner(job.workers, job.beam_args, progress) as runner,

@@ -5,27 +5,24 @@ from typing import TYPE_CHECKING, Any
 
 from pipelines import attesting, config, ingest, matching, redacting, sealing
 from pipelines.curate import counts
+from pipelines.extraction import ARCHIVE_FILE, DECLARATION, TABLE_ROW
 from pipelines.runner import Runner
 from pipelines.stage import Stage
 from pipelines.target import Target
 from provenance import schema
 from provenance.identity import digest, merkle_root, sha256_hex
-from store import checkpoint, files, manifest, notes
+from store import checkpoint, files, manifest
 from store.manifest import Opened
+from store.notes import Signer
 
 if TYPE_CHECKING:
     from pipelines.freeze import Order
 
 Receipts = dict[str, dict[str, Any]]
-OWNER = ("archive file", "table row", "declaration")
+OWNER = (ARCHIVE_FILE, TABLE_ROW, DECLARATION)
 """Witnesses that are the owner's own word: no custodian of their own."""
 PARTIAL = ("documents", "captures", "signatures", "evidence")
 """Datasets of the extraction whose sealed form takes their place."""
-
-
-def signer(url: str | None, origin: str | None) -> "notes.Signer | None":
-    """The key to sign with, if one is named. Raises `UsageError`."""
-    return notes.read_key(url, origin) if url else None
 
 
 class Chain:
@@ -41,7 +38,7 @@ class Chain:
         runner: Runner,
         parent: Opened | None,
         index_only: bool,
-        key: "notes.Signer | None",
+        key: Signer | None,
     ):
         self.target, self.plain, self.told, self.made, self.admission, self.runner = target, plain, told, made, admission, runner
         self.parent, self.index_only, self.key = parent, index_only, key
@@ -123,7 +120,9 @@ class Chain:
             [{"name": "all", "captures": urls["captures"], "witnessed": witnessed, "leaves": before.urls("leaves")}],
             custodians=dict.fromkeys(OWNER, "") | self._custodians(),
         )
-        standing = matching.urls(stand.folder, self.runner.run(stand), "standing")
+        stood = self.runner.run(stand)
+        self.lifted: list[dict[str, Any]] = stood["all"]["lifted"]
+        standing = matching.urls(stand.folder, stood, "standing")
         search = self._stage(
             "boilerplate",
             "sealing:FindBoilerplate",
@@ -195,7 +194,7 @@ class Chain:
             "job": job,
             "parent": self.parent.id if self.parent else None,
             "cutoff": self.admission["cutoff"],
-            "declaration": self.admission["declaration"],
+            "declaration": self._declared(),
             "config": self.told,
             "config_digest": digest(self.told),
             "parameters": self.made,
@@ -209,8 +208,14 @@ class Chain:
                 "removed": redacted.removed,
             },
             "files": manifest.sorted_files(entries),
-            "counts": cumulative(parent["counts"] if parent else None, added, redacted.rows),
+            "counts": cumulative(parent["counts"] if parent else None, added, redacted.rows, self.lifted),
         }
+
+    def _declared(self) -> str | None:
+        """The owner's words, those of earlier versions first: their leaves rest on them still."""
+        before = self.parent.manifest["declaration"] if self.parent else None
+        own = self.admission["declaration"]
+        return "\n".join(dict.fromkeys(filter(None, (before, own)))) or None
 
     def _finish(self, body: dict[str, Any], removed: list[str]) -> Opened:
         """The checkpoint, then the manifest, after which the version is there; then what it redacted goes."""
@@ -234,7 +239,8 @@ class _Redacted:
         """Takes the files that a stage wrote in `folder` in place of the parent's."""
         self.folder, self.receipts = folder, receipts
         self.removed = sorted(receipt["replaces"] for receipt in receipts.values() if receipt["replaces"])
-        self.kept = [entry for entry in self.kept if entry["path"] not in self.removed]
+        gone = set(self.removed)
+        self.kept = [entry for entry in self.kept if entry["path"] not in gone]
 
     def urls(self, dataset: str) -> list[str]:
         """Where the files of a dataset are now, in their order."""
@@ -279,14 +285,24 @@ def _add(total: dict[str, int], more: Mapping[str, int]) -> None:
         total[name] = total.get(name, 0) + number
 
 
-def cumulative(before: dict[str, Any] | None, added: dict[str, Any], redacted: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The counts of a version: its parent's and what it adds, less what it redacts."""
+def cumulative(
+    before: dict[str, Any] | None,
+    added: dict[str, Any],
+    redacted: Mapping[str, dict[str, Any]],
+    lifted: Sequence[dict[str, Any]] = (),
+) -> dict[str, Any]:
+    """The counts of a version: its parent's and what it adds, less what it redacts, with what further witnesses lifted at its
+    new level."""
     total: dict[str, Any] = {name: dict(value) if isinstance(value, dict) else value for name, value in (before or {}).items()}
     for name, value in added.items():
         if isinstance(value, dict):
             _add(total.setdefault(name, {}), value)
         else:
             total[name] = total.get(name, 0) + value
+    for moved in lifted:
+        for name, unit in (("eligible", "documents"), ("eligible_bytes", "bytes")):
+            total[name][moved["before"]] -= moved[unit]
+            _add(total[name], {moved["after"]: moved[unit]})
     for row in redacted.values():
         if row["eligible"]:
             total["eligible"][row["attestation"]] -= 1

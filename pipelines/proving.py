@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pipelines.verify import CONSISTENT
 from store import files, proofs, revocation
 from store.catalog import connect
 from store.errors import CheckFailed, UsageError
 from store.manifest import open_any, open_snapshot
-
-CONSISTENT = 3
 
 
 def prove(target: str, keys: str, out: str | None) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines.extraction import TELLING
 from provenance import schema
 from store import files, index, sql, tables
 from store.errors import UsageError
@@ -38,7 +39,7 @@ def read_list(url: str) -> dict[str, str]:
         ) from error
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
-        name, _, reason = line.strip().partition(" ") if "\t" not in line else line.strip().partition("\t")
+        name, *reason = line.split(maxsplit=1) or ("",)
         if not name or name.startswith("#"):
             continue
         if not (_KEY.fullmatch(name) or "://" in name):
@@ -46,7 +47,7 @@ def read_list(url: str) -> dict[str, str]:
                 f"--redact {url}, line {number}: {name[:60]!r} is no key of 32 hexadecimal digits and no URL; "
                 "what it means would be guessed. `query` finds the keys of documents."
             )
-        found[name] = reason.strip() or "no reason given"
+        found[name] = reason[0].strip() if reason else "no reason given"
     if not found:
         raise UsageError(f"--redact {url} names nothing. Give keys or URLs, one a line, or leave the option out.")
     return found
@@ -55,22 +56,23 @@ def read_list(url: str) -> dict[str, str]:
 def find(parent: Opened, wanted: dict[str, str], scratch: str) -> dict[str, dict[str, Any]]:
     """The documents that a list names: by key, where each is and why it goes. Raises `UsageError` where one is not there."""
     con = sql.connect(scratch)
-    fields = pa.schema(
-        [schema.SNAPSHOT_DOCUMENTS.field(name) for name in ("key", "url", "attestation", "eligible", "ineligible_reason")]
+    shown = ("key", "url", "eligible", "ineligible_reason", "byte_count")
+    sql.view(
+        con, "documents", parent.files("documents"), pa.schema([schema.SNAPSHOT_DOCUMENTS.field(name) for name in shown]), "part"
     )
-    extra = pa.schema([*fields, schema.SNAPSHOT_DOCUMENTS.field("byte_count")])
-    sql.view(con, "documents", parent.files("documents"), extra, "part")
-    sql.view(con, "leaves", parent.files("leaves"), pa.schema([schema.LEAVES.field("key")]))
+    sql.view(con, "leaves", parent.files("leaves"), schema.LEAVES)
     con.register("wanted", pa.table({"name": list(wanted), "reason": list(wanted.values())}))
-    rows = (
-        con.sql("""
-        select d.key, d.part, d.row, w.name, w.reason, d.attestation, d.eligible, d.ineligible_reason, d.byte_count,
-          (select count(*) from leaves where leaves.key = d.key) as leaves
-        from documents d join wanted w on w.name = d.key or w.name = d.url order by d.key, w.name desc
+    con.execute("""
+        create table named as select d.*, w.name, w.reason from documents d join wanted w on w.name = d.key or w.name = d.url
     """)
-        .to_arrow_table()
-        .to_pylist()
-    )
+    # A document counts at the level of its best leaf, and so stops counting there.
+    query = """
+        select n.*, attestation, leaves from named n
+        left join (select key, arg_max(attestation, list_position(?, attestation)) as attestation, count(*) as leaves
+          from leaves where key in (select key from named) group by key) using (key)
+        order by n.key, n.name desc
+    """
+    rows = con.sql(query, params=[list(schema.ATTESTATIONS)]).to_arrow_table().to_pylist()
     missing = sorted(set(wanted) - {row["name"] for row in rows})
     if missing:
         raise UsageError(
@@ -88,7 +90,7 @@ def parts(parent: Opened, redacted: dict[str, dict[str, Any]]) -> list[dict[str,
         entry["path"]
         for entry in parent.manifest["files"]
         for dataset, _, name in [entry["path"].partition("/")]
-        if dataset in ("bands", "leaves") or (dataset in ALIGNED and name in named)
+        if dataset in ("bands", "leaves", "rejects") or (dataset in ALIGNED and name in named)
     ]
     return [{"name": path.replace("/", "-"), "path": path, "url": files.join(parent.url, path)} for path in wanted]
 
@@ -113,6 +115,8 @@ class RedactFile:
         dataset = part["path"].split("/")[0]
         if dataset == "bands":
             made = self._bands(table)
+        elif dataset == "rejects":
+            made = self._rejects(table)
         elif dataset == "evidence":
             made = table.filter(pc.invert(pc.is_in(table["key"], value_set=self._keys())))
         else:
@@ -137,6 +141,16 @@ class RedactFile:
         gone = np.array([row["part"] << 32 | row["row"] for row in self.context["redacted"].values()], np.int64)
         place = table["part"].to_numpy().astype(np.int64) << 32 | table["row"].to_numpy()
         return table.filter(pa.array(~np.isin(place, gone)))
+
+    def _rejects(self, table: pa.Table) -> pa.Table:
+        """The rejects without the address and detail of those that tell of a redacted document: other captures of its text, and
+        records of its address."""
+        other = pc.struct_field(pc.extract_regex(table["detail"], r"document (?P<key>[0-9a-f]{32})"), "key")
+        present = pc.and_(pc.equal(table["stage"], "present"), pc.is_in(other, value_set=self._keys()))
+        urls = [row["url"] for row in self.context["redacted"].values() if row["name"] == row["url"]]
+        gone = pc.or_(pc.fill_null(present, False), pc.is_in(table["url"], value_set=pa.array(urls, pa.string())))
+        columns = [pc.if_else(gone, None, table[name]) if name in TELLING else table[name] for name in table.column_names]
+        return pa.table(columns, schema=table.schema)
 
     def _rows(self, table: pa.Table, dataset: str) -> pa.Table:
         """The table with the redacted rows emptied of all that tells of the text."""

@@ -1,16 +1,10 @@
 """Snapshots as a run or a mix rests on them: whole, of a version that redaction has not emptied, and with the texts that are needed."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from store import files, integrity, manifest
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
-
-
-def redacted(snapshot: Opened) -> dict[str, Any]:
-    """What was redacted: `leaves`, their number, and `removed`, the parent's files that held their texts."""
-    return {"leaves": 0, "removed": []} | (snapshot.manifest.get("redacted") or {})
 
 
 def require(snapshot: Opened, datasets: Iterable[str]) -> None:
@@ -26,7 +20,7 @@ def _check_removed(snapshot: Opened, needed: set[str]) -> None:
         if name == snapshot.id:
             continue
         where = files.join(snapshot.url, manifest.MANIFESTS, f"{name}.json")
-        removed = redacted(Opened(snapshot.url, name, manifest.parse(files.read_bytes(where), where)))["removed"]
+        removed = Opened(snapshot.url, name, manifest.parse(files.read_bytes(where), where)).removed
         lost = sorted(path for path in needed & set(removed) if not files.exists(files.join(snapshot.url, path)))
         if lost:
             raise CheckFailed(

@@ -168,7 +168,7 @@ def _settings(version: Opened) -> dict[str, Any]:
             "then. Replay it with the version of lowbackground that made it."
         ) from error
     # A sidecar gives dates and addresses and no text, and the manifest has only its digest.
-    found["read"] = msgspec.structs.replace(found["read"], sidecar="") if hasattr(found["read"], "sidecar") else found["read"]
+    found["read"] = msgspec.structs.replace(found["read"], sidecar="")
     return found
 
 

@@ -63,13 +63,14 @@ class SealDocuments:
 
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         found = tables.read([part["evidence"]])
+        reasons = self._reasons(found)
         with _Sealed(self.context, part["name"]) as sealed:
             at = 0
             standing, captured = tables.read([part["standing"]]), tables.read([part["captures"]])
             for batch in tables.batches(part["documents"]):
-                stretch = slice(at, at + batch.num_rows)
-                self._seal(batch, _stretch(standing, stretch), _stretch(captured, stretch), self._reasons(found), sealed)
-                at += batch.num_rows
+                count = batch.num_rows
+                self._seal(batch, standing.slice(at, count), captured.slice(at, count), reasons, sealed)
+                at += count
         kept = pa.concat_arrays(sealed.kept) if sealed.kept else pa.array([], pa.bool_())
         entries = sealed.entries + self._aligned(part, kept, found, sealed)
         return {
@@ -140,10 +141,6 @@ class SealDocuments:
             tables.write(base, f"evidence/{name}", found, schema.EVIDENCE),
             tables.write(base, f"tags/{name}", tags, schema.TAGS),
         ]
-
-
-def _stretch(table: pa.Table, rows: slice) -> pa.Table:
-    return table.slice(rows.start, rows.stop - rows.start)
 
 
 def _emptied(table: pa.Table, kind: pa.Schema, names: Iterable[str]) -> pa.Table:

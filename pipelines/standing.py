@@ -80,6 +80,21 @@ from decided d left join (select * from first where redacted is null) f on f.key
 """
 
 
+_LEVELED = """
+create table leveled as
+  select key, max(list_position($levels, attestation)) as level, bool_and(eligible) as eligible, any_value(text_bytes) as size
+  from leaves where redacted is null group by key
+"""
+
+_LIFTED = """
+select $levels[level] as before, $levels[now] as after, count(*) as documents, sum(size)::bigint as bytes
+from (select other, max(list_position($levels, attestation)) as now from decided where outcome = 'further_witness' group by other) d
+  join leveled on leveled.key = d.other
+where eligible and now > level group by all order by all
+"""
+"""Eligible documents of the parent whose best leaf is a stronger one from now on, by level before and after."""
+
+
 class StandDocuments:
     """Step, one part: every document's attestation after the witnesses, and what the parent snapshot has of it.
 
@@ -105,7 +120,9 @@ class StandDocuments:
             entries.append(tables.write(self.context["folder"], f"standing/{number:06d}.parquet", table, STANDING))
             for found in table["outcome"].drop_null().value_counts().to_pylist():
                 outcomes[found["values"]] = outcomes.get(found["values"], 0) + found["counts"]
-        return {"files": entries, "outcomes": outcomes}
+        con.execute(_LEVELED, {"levels": list(schema.ATTESTATIONS)})
+        lifted = con.sql(_LIFTED, params={"levels": list(schema.ATTESTATIONS)}).to_arrow_table().to_pylist()
+        return {"files": entries, "outcomes": outcomes, "lifted": lifted}
 
 
 _CUSTODIANS = pa.schema([("witness", pa.string()), ("custodian", pa.string())])

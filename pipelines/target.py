@@ -24,13 +24,12 @@ import pyarrow as pa
 
 from pipelines.progress import Progress
 from provenance.identity import canonical_json
-from store import files, manifest, tables
+from store import checkpoint, files, manifest, tables
 from store.errors import CheckFailed, Incomplete, UsageError
 from store.manifest import MANIFESTS, PLACING, WORK, Opened
 
 JOB = "job.json"
 LOCK = "lock"
-CHECKPOINTS = "checkpoints"
 
 
 def apart(into: str, sources: Sequence[str]) -> None:
@@ -125,7 +124,7 @@ class Target:
         if self._claimed():  # what the claim's owner has moved into place is in no manifest yet
             return
         listed = {entry["path"] for version in finished for entry in version.manifest["files"]}
-        ours = {WORK, MANIFESTS, CHECKPOINTS} if finished else {WORK}
+        ours = {WORK, MANIFESTS, checkpoint.FOLDER} if finished else {WORK}
         foreign = [path for path in files.list_files(self.into) if path not in listed and path.split("/")[0] not in ours]
         if foreign and finished:
             raise UsageError(
@@ -211,7 +210,7 @@ class Target:
         """
         finished = self._finished()
         for version in finished:
-            self._remove(version, finished, _removed(version))
+            self._remove(version, finished, version.removed)
         if not (made := self._by(job, finished)):
             self._refuse_others(job, finished)
             self._take(job, finished)
@@ -320,11 +319,9 @@ class Target:
         return entries
 
     def _announce(self, paths: list[str]) -> None:
-        where, before = files.join(self.work, PLACING), set()
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            before = set(json.loads(files.read_bytes(where)))
+        before = manifest.placing(self.into)
         if set(paths) - before:
-            files.write_bytes(where, canonical_json(sorted(before | set(paths))))
+            files.write_bytes(files.join(self.work, PLACING), canonical_json(sorted(before | set(paths))))
 
     def add_table(self, path: str, table: pa.Table, schema: pa.Schema) -> dict[str, Any]:
         """Adds a table that no stage wrote; returns its manifest line."""
@@ -381,8 +378,3 @@ class Target:
         # By way of the work folder, so that a kill leaves no half of it beside the thing.
         files.write_bytes(files.join(self.work, "log"), before + line.encode() + b"\n")
         files.move(files.join(self.work, "log"), where)
-
-
-def _removed(version: Opened) -> list[str]:
-    """Paths of the parent's files that a version no longer has."""
-    return list(version.manifest.get("redacted", {}).get("removed", []))

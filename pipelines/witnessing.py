@@ -86,10 +86,9 @@ def file_witnesses(
     lists = [weighed.add_list(url) for url in checksum_urls]
     stamps = weighed.add_stamps(stamp_urls)
     weighed.found.identity = {"trust": digest, "checksums": sorted(set(lists)), "timestamps": sorted(set(stamps))}
+    used = {witness["name"] for witness in weighed.found.witnesses.values()}
     weighed.found.used = {
-        entry.name: entry.plain()
-        for entry in sorted(trust.entries, key=lambda entry: entry.name)
-        if entry.name in {witness["name"] for witness in weighed.found.witnesses.values()}
+        entry.name: entry.plain() for entry in sorted(trust.entries, key=lambda entry: entry.name) if entry.name in used
     }
     return weighed.found
 
@@ -111,14 +110,16 @@ class _Weighed:
         held = set(parsed.names.get("sha256", {}))
         for algorithm in WIDE:
             if algorithm in parsed.names:
-                by_digest = self._by_digest(algorithm, self.subjects_of_files())
-                held |= {held for digest in parsed.names[algorithm] if digest in by_digest for held in by_digest[digest].held}
+                files_by_digest = self._by_digest(algorithm, self._files)
+                held |= {files_by_digest[digest].sha256 for digest in parsed.names[algorithm] if digest in files_by_digest}
         subject = _Subject(url, sha256, tuple(sorted(held)), self.lists.get(sha256))
         self.subjects.append(subject)
         self._weigh_list(subject, checksums.refusal(parsed.refused))
         return sha256
 
-    def subjects_of_files(self) -> list[_Subject]:
+    @property
+    def _files(self) -> list[_Subject]:
+        """The source files, which stand before the lists."""
         return self.subjects[: len(self.sources)]
 
     def _list(self, url: str) -> tuple[str, checksums.Checksums]:
@@ -135,7 +136,7 @@ class _Weighed:
             if not missing:
                 break
             for name in missing:
-                wanted[name] = frozenset(self._by_digest(name, self.subjects_of_files()))
+                wanted[name] = frozenset(self._by_digest(name, self._files))
         return lines.sha256, parsed
 
     def _weigh_list(self, subject: _Subject, refusal: str) -> None:
@@ -172,11 +173,16 @@ class _Weighed:
         proofs = [stamp for _, stamp in read if isinstance(stamp, opentimestamps.Proof)]
         known = self._headers({height for proof in proofs for height, _ in proof.blocks}) if proofs else {}
         anchors = self._anchors() if len(proofs) < len(read) else []
+        subjects: dict[str, dict[str, _Subject]] = {}
         for url, stamp in read:
+            verdict: tuple[Entry, datetime] | str
             if isinstance(stamp, opentimestamps.Proof):
-                self._weigh_stamp(url, "sha256", stamp.digest, _by_bitcoin(stamp, known))
+                algorithm, verdict = "sha256", _by_bitcoin(stamp, known)
             else:
-                self._weigh_stamp(url, stamp.algorithm, stamp.digest, _by_authority(stamp, anchors))
+                algorithm, verdict = stamp.algorithm, _by_authority(stamp, anchors)
+            if algorithm not in subjects:
+                subjects[algorithm] = self._by_digest(algorithm, self.subjects)
+            self._weigh_stamp(url, f"{algorithm} {stamp.digest}", subjects[algorithm].get(stamp.digest), verdict)
         return digests
 
     def _anchors(self) -> list[tuple[Entry, bytes]]:
@@ -219,18 +225,17 @@ class _Weighed:
                 "Another file than the one that was trusted would decide; restore it, or correct the list."
             )
 
-    def _weigh_stamp(self, url: str, algorithm: str, digest: str, verdict: tuple[Entry, datetime] | str) -> None:
-        subjects = [found] if (found := self._by_digest(algorithm, self.subjects).get(digest)) else []
-        if not subjects:
-            why = f"it stamps {algorithm} {digest}, which is no source file's nor that of a list given with --checksums; it counts for nothing"
+    def _weigh_stamp(self, url: str, stamped: str, subject: _Subject | None, verdict: tuple[Entry, datetime] | str) -> None:
+        if subject is None:
+            why = f"it stamps {stamped}, which is no source file's nor that of a list given with --checksums; it counts for nothing"
         elif isinstance(verdict, str):
             why = f"{verdict}; it counts for nothing"
         elif verdict[1] >= self.cutoff:
             why = f"{verdict[0].name} stamped it by {moments.text(verdict[1])}, not before the cutoff; it counts for nothing"
         else:
             entry, instant = verdict
-            self._witness(subjects[0].held, "timestamped", entry, instant)
-            why = f"{entry.name} ({entry.custodian}) stamped {_files(len(subjects[0].held))} by {moments.text(instant)}"
+            self._witness(subject.held, "timestamped", entry, instant)
+            why = f"{entry.name} ({entry.custodian}) stamped {_files(len(subject.held))} by {moments.text(instant)}"
         self.found.said.append(f"timestamp {url}: {why}")
 
     def _witness(self, held: Iterable[str], level: str, entry: Entry, instant: datetime) -> None:

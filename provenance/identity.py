@@ -163,22 +163,28 @@ class Tree:
 
     def inclusion(self, index: int) -> list[bytes]:
         """The audit path of a leaf (RFC 6962 section 2.1.1), from its sibling up. Raises `ValueError` for no leaf's index."""
-        if not 0 <= index < self.size:
-            raise ValueError(f"leaf {index} lies outside the tree of {self.size} leaves")
-        path, start, stop = [], 0, self.size
-        while stop - start > 1:
-            middle = start + _split(stop - start)
-            if index < middle:
-                path.append(self.subtree(middle, stop))
-                stop = middle
-            else:
-                path.append(self.subtree(start, middle))
-                start = middle
-        return path[::-1]
+        return [self.subtree(start, stop) for start, stop in audit_ranges(self.size, index)]
 
     def consistency(self, size: int) -> list[bytes]:
         """Proof that the tree of the first `size` leaves is a beginning of this one (RFC 6962 section 2.1.2)."""
         return [self.subtree(start, stop) for start, stop in consistency_ranges(size, self.size)]
+
+
+def audit_ranges(size: int, index: int) -> list[tuple[int, int]]:
+    """The subtrees [start, stop) of a tree of `size` leaves whose roots are the audit path of the leaf at `index`, its sibling
+    first (RFC 6962 section 2.1.1). Raises `ValueError` for no leaf's index."""
+    if not 0 <= index < size:
+        raise ValueError(f"leaf {index} lies outside the tree of {size} leaves")
+    found, start, stop = [], 0, size
+    while stop - start > 1:
+        middle = start + _split(stop - start)
+        if index < middle:
+            found.append((middle, stop))
+            stop = middle
+        else:
+            found.append((start, middle))
+            start = middle
+    return found[::-1]
 
 
 def consistency_ranges(first: int, second: int) -> list[tuple[int, int]]:

@@ -25,6 +25,15 @@ PLACING = "placing.json"
 or after a kill, does not take them for foreign ones."""
 
 
+def placing(url: str) -> set[str]:
+    """Files that an unfinished command is moving into the folder `url`: no version lists them yet. None are known where it has
+    just finished, or where what it says of them cannot be read."""
+    try:
+        return set(json.loads(files.read_bytes(files.join(url, WORK, PLACING))))
+    except (FileNotFoundError, ValueError, TypeError):
+        return set()
+
+
 @dataclass(frozen=True)
 class Opened:
     """A finished run, snapshot or mix."""
@@ -47,6 +56,16 @@ class Opened:
         """Id of the version that a snapshot extends, None for a first one."""
         parent: str | None = self.manifest.get("parent")
         return parent
+
+    @property
+    def redacted(self) -> int:
+        """Leaves of a snapshot whose texts this version or one before it removed."""
+        return int((self.manifest.get("redacted") or {}).get("leaves", 0))
+
+    @property
+    def removed(self) -> list[str]:
+        """Paths of the parent's files that a snapshot no longer has because they held redacted texts."""
+        return list((self.manifest.get("redacted") or {}).get("removed", []))
 
     def entries(self, dataset: str) -> list[dict[str, Any]]:
         """The manifest's lines for one dataset's files, in order of path."""

@@ -113,16 +113,6 @@ def _hashes(opened: Opened) -> Iterator[bytes]:
             yield from (joined[i : i + 32] for i in range(0, len(joined), 32))
 
 
-def _audit(index: int, size: int) -> list[tuple[int, int]]:
-    """The subtrees of an audit path (RFC 6962 section 2.1.1), the leaf's sibling first."""
-    found, start, stop = [], 0, size
-    while stop - start > 1:
-        middle = start + (1 << (stop - start - 1).bit_length() - 1)
-        found.append((middle, stop) if index < middle else (start, middle))
-        start, stop = (start, middle) if index < middle else (middle, stop)
-    return found[::-1]
-
-
 def prove(opened: Opened, keys: Sequence[str]) -> Proof:
     """Proof of the best leaf of each key; the leaves are read twice, and the memory is that of the proof.
 
@@ -132,9 +122,9 @@ def prove(opened: Opened, keys: Sequence[str]) -> Proof:
     size, root = int(opened.manifest["tree"]["size"]), opened.manifest["tree"]["root"]
     leaves = {int(row["index"]): leaf_of(row).data() for row in rows}
     indices, audit = sorted(leaves), len(leaves) == 1
-    ranges = _audit(indices[0], size) if audit else list(identity.absent_ranges(size, indices))
     wrong = [row["key"] for row in rows if leaf_hash(leaves[row["index"]]).hex() != row["leaf"]]
     try:
+        ranges = identity.audit_ranges(size, indices[0]) if audit else list(identity.absent_ranges(size, indices))
         proof = Proof(leaves, identity.subtree_roots(_hashes(opened), ranges), audit, _vouched(opened))
         whole = len(indices) == len(rows) and _root(proof, size).hex() == root
     except ValueError:

@@ -24,8 +24,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from provenance import identity
-from provenance.schema import ATTESTATIONS, LEAVES
-from store import files, notes, sql, tables
+from provenance.schema import ATTESTATIONS
+from store import files, notes, sql, tables, verify_join
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened, parse
 from store.notes import Signer
@@ -229,21 +229,20 @@ def revoked_keys(con: "duckdb.DuckDBPyConnection", revoked: Revocations) -> pa.T
 
 def summary(opened: Opened, revoked: Revocations) -> dict[str, Any]:
     """What a list, read by `read_for`, does to a snapshot: eligible documents and bytes per level before and after."""
-    con = sql.connect(opened.url)
-    sql.view(con, "leaves", opened.files("leaves"), LEAVES)
-    con.from_arrow(revoked.table()).create("revoked")
-    con.execute(f"create temp table judged as {judged()}")
-
-    def held(column: str) -> dict[str, dict[str, int]]:
-        asked = f"select {column}, count(*), sum(bytes)::bigint from judged where {column} is not null group by 1 order by 1"
-        return {ATTESTATIONS[rank - 1]: {"documents": n, "bytes": size or 0} for rank, n, size in con.execute(asked).fetchall()}
-
-    lowered, lost = con.execute(
-        "select count(*) filter (where after is distinct from before), count(*) filter (where after is null) from judged"
-    ).fetchall()[0]
+    with verify_join.connected(opened) as con:
+        con.from_arrow(revoked.table()).create("revoked")
+        con.execute(f"create temp table judged as {judged()}")
+        held = {}
+        for column in ("before", "after"):
+            asked = f"select {column}, count(*), sum(bytes)::bigint from judged where {column} is not null group by 1 order by 1"
+            found = con.execute(asked).fetchall()
+            held[column] = {ATTESTATIONS[rank - 1]: {"documents": n, "bytes": size or 0} for rank, n, size in found}
+        lowered, lost = con.execute(
+            "select count(*) filter (where after is distinct from before), count(*) filter (where after is null) from judged"
+        ).fetchall()[0]
     line = f"{lowered:,} documents lowered by {len(revoked.items):,} items, of which {lost:,} no longer count as human"
     listed = {"scope": revoked.scope, "signed_by": list(revoked.signed_by), "items": len(revoked.items)}
-    return listed | {"before": held("before"), "after": held("after"), "lowered": lowered, "lost": lost, "line": line}
+    return listed | {**held, "lowered": lowered, "lost": lost, "line": line}
 
 
 def touched(opened: Opened, revoked: Revocations) -> pa.Table:

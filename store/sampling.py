@@ -1,7 +1,8 @@
 """A random part of a snapshot, and the probability that a change outside of it is missed.
 
 Whoever changed something must not know what will be looked at, so the seed comes from the operating system; it is told,
-and the same seed looks at the same places again. The order is that of SHA-256 over seed and path, a uniform permutation.
+and the same seed looks at the same places again. The order of files is that of SHA-256 over seed and path, a uniform
+permutation; rows are drawn by NumPy's PCG64, seeded with that digest, and are the same as long as NumPy keeps its stream (NEP 19).
 """
 
 import hashlib

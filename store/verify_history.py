@@ -1,13 +1,12 @@
 """A snapshot among its versions: what it extends and the proof of it, its checkpoint, and which file belongs to which version."""
 
-import json
 from collections.abc import Iterator
 
 from provenance.identity import check_consistency
 from store import checkpoint, files, manifest
 from store.errors import CheckFailed
 from store.integrity import Findings
-from store.manifest import MANIFESTS, PLACING, WORK, Opened
+from store.manifest import MANIFESTS, WORK, Opened
 
 
 def history(opened: Opened, found: Findings) -> dict[str, Opened]:
@@ -45,12 +44,12 @@ def listing(opened: Opened, versions: dict[str, Opened], read: set[str], found: 
     there = _sizes(opened.url)
     own = {entry["path"]: entry["size"] for entry in opened.manifest["files"]}
     known = set(own) | {f"{MANIFESTS}/{name}.json" for name in manifest.snapshot_ids(opened.url)}
-    making = _placing(opened.url)
+    making = manifest.placing(opened.url)
     removed: dict[str, str] = {}
     for name, version in versions.items():
         known |= {entry["path"] for entry in version.manifest["files"]}
         known |= {checkpoint.path(name)} if version.manifest.get("signers") else set()
-        removed |= dict.fromkeys((version.manifest.get("redacted") or {}).get("removed", []), name)
+        removed |= dict.fromkeys(version.removed, name)
     for path in there:
         if path.split("/")[0] == WORK:
             continue
@@ -66,12 +65,6 @@ def listing(opened: Opened, versions: dict[str, Opened], read: set[str], found: 
             found.lose(path, f"removed by redaction; version {newer} replaces it" if replaced else "")
         elif there[path] != size and path not in read:
             found.blame(path, f"{there[path]} bytes, where the manifest lists {size}")
-
-
-def _placing(url: str) -> set[str]:
-    """Files that a freeze which is not finished is moving into place: no version has them yet."""
-    where = files.join(url, WORK, PLACING)
-    return set(json.loads(files.read_bytes(where))) if files.exists(where) else set()
 
 
 def _ancestry(name: str, versions: dict[str, Opened]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from provenance.schema import BANDS, EVIDENCE, LEAVES, SNAPSHOT_DOCUMENTS, TAGS, signatures
+from provenance.schema import ATTESTATIONS, BANDS, EVIDENCE, LEAVES, SNAPSHOT_DOCUMENTS, TAGS, signatures
 from store import sql
 from store.damage import Fault
 from store.manifest import Opened
@@ -21,7 +21,6 @@ from store.verify_rows import REDACTED, STATED
 if TYPE_CHECKING:
     import duckdb
 
-MEMORY = "1GB"
 EMPTY = 4294967295
 """Minimum of no shingles: all of a redacted document's signature."""
 
@@ -37,7 +36,6 @@ def connected(opened: Opened) -> Iterator["duckdb.DuckDBPyConnection"]:
     with tempfile.TemporaryDirectory(prefix="lowbackground-verify-") as scratch:
         con = sql.connect(scratch)
         try:
-            con.execute(f"set memory_limit = '{MEMORY}'")
             sql.view(con, "leaves", opened.files("leaves"), LEAVES)
             yield con
         finally:
@@ -89,6 +87,20 @@ def leaf_faults(con: "duckdb.DuckDBPyConnection", opened: Opened) -> Iterator[tu
         for index, key in con.execute(statement).fetchall():
             path, row = where(index)
             yield path, Fault(row, why.format(index, key))
+
+
+LIFTED = """
+    select levels[first], levels[best], count(*), sum(size)::bigint from (
+      select $levels as levels, max(list_position($levels, attestation)) filter (where names = '') as first,
+        max(list_position($levels, attestation)) as best, bool_and(eligible) as eligible, any_value(text_bytes) as size
+      from leaves where redacted is null group by key)
+    where eligible and best > first group by all order by all
+"""
+
+
+def lifted(con: "duckdb.DuckDBPyConnection") -> list[tuple[str, str, int, int]]:
+    """Eligible documents that a further witness proves at a higher level than their first leaf: both levels, number, bytes."""
+    return con.execute(LIFTED, {"levels": list(ATTESTATIONS)}).fetchall()
 
 
 def disagreements(

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from provenance import identity
 from provenance.schema import LEAVES, SNAPSHOT_DOCUMENTS
-from store.damage import NO_ROW, Decoder, Fault, Held, earliest, page_fault
+from store.damage import NO_ROW, Decoder, Fault, Held, page_fault
 
 HIDDEN_COLUMNS = ("id", "url", "file_path", "dump", "metadata", "text")
 """Columns of documents that are null in an index-only snapshot."""
@@ -314,8 +314,3 @@ UNBOUND = frozenset(name for name in SNAPSHOT_DOCUMENTS.names if name not in NEE
 def own_fault(held: Held) -> Fault | None:
     """The first wrong row of a damaged file of documents by what no leaf binds."""
     return page_fault(held, frozenset(SNAPSHOT_DOCUMENTS.names) - UNBOUND)
-
-
-def worst(*faults: Fault | None) -> Fault:
-    """The earliest of some faults, or that no row is wrong."""
-    return earliest(*faults) or NO_ROW

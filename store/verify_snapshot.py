@@ -213,13 +213,19 @@ class _Check:
         }
         for name in ("eligible", "eligible_bytes", "ineligible"):
             expected[name] = dict(sum((Counter(getattr(part, name)) for part in documents), Counter[str]()))
+        if any(result.leaves and result.leaves.further for result in self.results.values()):
+            with verify_join.connected(self.opened) as con:
+                for first, best, *moved in verify_join.lifted(con):
+                    for name, number in zip(("eligible", "eligible_bytes"), moved, strict=True):
+                        expected[name][first] -= number
+                        expected[name][best] = expected[name].get(best, 0) + number
         stated = self.opened.manifest["counts"]
         if wrong := [name for name in expected if _nonzero(stated.get(name)) != _nonzero(expected[name])]:
             said = "; ".join(f"{name} {stated.get(name)}, the rows give {expected[name]}" for name in wrong)
             self.found.blame(self.where, f"its counts are not those of the rows: {said}")
         gone = sum(result.leaves.redacted for result in self.results.values() if result.leaves)
-        if gone != (self.opened.manifest.get("redacted") or {"leaves": 0})["leaves"]:
-            self.found.blame(self.where, f"{gone} leaves are redacted, and it says {self.opened.manifest.get('redacted')}")
+        if gone != self.opened.redacted:
+            self.found.blame(self.where, f"{gone} leaves are redacted, and it says {self.opened.redacted}")
 
     def alignment(self) -> None:
         """Holds the files that are row-aligned with documents against them."""

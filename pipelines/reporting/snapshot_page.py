@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Any
 
-from pipelines.references import redacted
 from pipelines.reporting import page, svg
 from pipelines.reporting.markup import Child, Markup, count, element, join, percent, plural, rests_on, share, size, table
 from pipelines.reporting.page import Excerpt, figure, nothing, notice, rows, section
@@ -120,7 +119,7 @@ def _answers(opened: Opened, levels: list[dict[str, Any]], totals: dict[str, int
         f"{kind} of {plural(totals['documents'], 'document')} ({size(totals['bytes'])} of text), whose captures end before {cutoff}. "
         f"Its id names every byte; its Merkle root is {str(tree.get('root', 'not stated'))[:16]}."
     )
-    if gone := redacted(opened)["leaves"]:
+    if gone := opened.redacted:
         what += (
             f" The texts of {plural(gone, 'leaf', 'leaves')} were redacted; the leaves’ hashes stay, so that the root still proves."
         )

@@ -113,7 +113,7 @@ class Coverage:
 
 def coverage(url: str, file_paths: Sequence[str]) -> Coverage:
     """Holds the table against the relative paths of all files. Raises `UsageError` where a bare name fits several files."""
-    table = load(url)
+    table, given = load(url), set(file_paths)
     names = Counter(path.rpartition("/")[2] for path in file_paths if path not in table.rows)
     used = set()
     missing = []
@@ -122,7 +122,7 @@ def coverage(url: str, file_paths: Sequence[str]) -> Coverage:
         if path in table.rows:
             used.add(path)
         elif name in table.rows:
-            if names[name] > 1 or name in file_paths:
+            if names[name] > 1 or name in given:
                 raise UsageError(
                     f"read.sidecar {url} has a row for {name!r}, and {max(names[name], 2)} files have that name, {path} among them; one row would date them all. "
                     "Write each file's path relative to its SOURCE."

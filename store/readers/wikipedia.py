@@ -152,7 +152,7 @@ def _walk(source: Source, codec: Codec | None, split: Split, limit: int, scan: _
             yield framed
         if framer.next_place(piece)[0] >= split.stop:
             return
-    last = framer.finish(source.size)
+    last = framer.finish()
     if last is not None and last.place[0] < split.stop:
         yield last
 
@@ -212,7 +212,7 @@ class _Framer:
             return self._open[0]
         return self._place(self._base) if self._held else (piece.offset, piece.inner)
 
-    def finish(self, size: int) -> Framed | None:
+    def finish(self) -> Framed | None:
         """The page that the file's end cuts, if any."""
         if self._open is None:
             return None

@@ -187,9 +187,7 @@ def verifying(small: Frozen, large: Frozen) -> list[Row]:
     moved = size - (folder_bytes(small.into) if small is not large else 0)
     ours, theirs = moved / 1e6 / cost.cpu, size / 1e6 / bare.cpu
     return [
-        Row(
-            "verify", ours, "MB/CPU-s", ratio=ours / theirs, note=f"{moved / 1e6:,.0f} MB more than the small one"
-        ),
+        Row("verify", ours, "MB/CPU-s", ratio=ours / theirs, note=f"{moved / 1e6:,.0f} MB more than the small one"),
         Row(
             "verify, wall",
             moved / 1e6 / cost.wall,

@@ -12,8 +12,9 @@ from pipelines import cli, config, curate
 from pipelines.stage import Stage
 from provenance import extract
 from provenance.identity import digest
-from store import manifest
+from store import manifest, proofs, revocation
 from store.errors import UsageError
+from tests import trees
 from tests.builders import Capture, html, prose, write_warc
 
 MODEL = {"weights": {"link_density": -3.0}, "intercept": 0.5, "threshold": 0.45}
@@ -148,3 +149,38 @@ def test_a_users_model_reaches_the_worker_and_the_manifest(tmp_path: Path) -> No
     assert digest(found["all"]["parameters"]) != digest(found["none"]["parameters"])
     assert found["all"]["counts"]["documents"] == 3
     assert cli.main([*command, str(tmp_path / "all")]) == 2
+
+
+def proof_and_list(folder: Path) -> tuple[list[str], str]:
+    """A proof that its signer's key checks, and a list by the same key that revokes its document."""
+    opened = trees.snapshot(folder / "snapshot", trees.standard(), [trees.OWNER])
+    key = str(trees.document(0)["key"])
+    revoked = folder / "revoked.txt"
+    revoked.write_bytes(revocation.write("*", [revocation.Item("key", key, "made up")], [trees.OWNER]))
+    proofs.write_proof(opened, [key], str(folder / "proof.txt"))
+    return [str(folder / "proof.txt"), "--key", trees.OWNER.verifier.vkey], str(revoked)
+
+
+@pytest.mark.parametrize("more", [["--revoked", "LIST"], ["--sample", "0.5"], ["--sample-seed", "00"], ["--replay", "sources"]])
+def test_what_a_proof_cannot_be_held_against_is_refused(
+    more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    proof, revoked = proof_and_list(tmp_path)
+    assert cli.main(["verify", *proof]) == 0
+    assert cli.main(["verify", *proof, *(revoked if word == "LIST" else word for word in more)]) == UsageError.exit_code
+    assert f"{more[0]} would count for nothing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--key", trees.OWNER.verifier.vkey],
+        ["--sample-seed", "00"],
+        ["--prove", str(trees.document(0)["key"]), "--out", "/nowhere/proof.txt", "--anchor", "0" * 64],
+        ["--out", "/nowhere/proof.txt"],
+    ],
+)
+def test_what_verify_would_pass_over_is_refused(more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    opened = trees.snapshot(tmp_path / "snapshot", trees.standard(), [trees.OWNER])
+    assert cli.main(["verify", opened.url, *more]) == UsageError.exit_code
+    assert "Leave it out" in capsys.readouterr().err or more[0] == "--out"

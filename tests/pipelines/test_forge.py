@@ -11,6 +11,7 @@ import duckdb
 import pytest
 import yaml
 
+from pipelines import verify
 from pipelines.query import answer
 from store import manifest
 from store.errors import UsageError
@@ -171,6 +172,8 @@ def test_a_further_witness_is_a_leaf_that_names_the_first(archive: Path, tmp_pat
     assert second["rejects_by_reason"]["present/further_witness"] == 4
     assert second["rejects_by_reason"]["present/already_present"] == 2
     assert (second["documents"], second["tree"]["size"]) == (6, 10)
+    assert second["eligible"] == {"captured": 2, "corroborated": 4}
+    assert verify.run(str(tmp_path / "snapshot"), second["id"])["exit_code"] == 0
     opened = manifest.open_snapshot(str(tmp_path / "snapshot"))
     rows = duckdb.sql(f'select * from read_parquet({opened.files("leaves")}) order by "index"').to_arrow_table().to_pylist()
     by_hash = {row["leaf"]: row for row in rows}
@@ -182,7 +185,12 @@ def test_a_further_witness_is_a_leaf_that_names_the_first(archive: Path, tmp_pat
     assert proven == [{"attestation": "captured", "n": 2}, {"attestation": "corroborated", "n": 4}]
     # The same custodian's second index adds nothing where the first was, and is a witness of the one document that it was not.
     third = frozen([archive], tmp_path / "snapshot", None, extends=second["id"], trust=listed, indexes=[str(other)])
-    assert third["tree"]["size"] == 11
+    assert third["tree"]["size"] == 11 and third["eligible"] == {"captured": 1, "corroborated": 5}
+    (tmp_path / "list").write_text(f"{TRUE[0].url} asked for\n{TRUE[5].url} asked for\n")
+    last = frozen([], tmp_path / "snapshot", None, extends=third["id"], redact=str(tmp_path / "list"))
+    assert last["eligible"] == {"corroborated": 4}
+    assert manifest.open_snapshot(str(tmp_path / "snapshot")).redacted == 3
+    assert verify.run(str(tmp_path / "snapshot"), third["id"])["result"] == "VERIFIED, EXTENDS THE ANCHOR"
 
 
 def test_one_name_for_two_witnesses_is_refused(archive: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import cli, freeze, verify
+from pipelines import cli, freeze, redacting, verify
 from provenance.identity import check_consistency, leaf_hash
 from store import files, manifest
 from store.errors import CheckFailed, UsageError
@@ -90,6 +90,17 @@ def test_the_order_and_number_of_workers_do_not_name_anything(grown: tuple[Path,
     assert [first["id"], second["id"]] == ids
 
 
+def test_the_owners_words_stay_with_every_version(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"text": "{prose(len(name) + ord(name))}"}}\n')
+    first = frozen([tmp_path / "a.jsonl"], tmp_path / "snapshot", declaration="I wrote it.")
+    second = frozen([tmp_path / "b.jsonl"], tmp_path / "snapshot", None, extends=first["id"], declaration="She wrote it.")
+    assert second["declaration"] == "I wrote it.\nShe wrote it."
+    (tmp_path / "list").write_text(f"{rows(manifest.open_snapshot(str(tmp_path / 'snapshot')), 'leaves', 'key')[0]['key']}\n")
+    third = frozen([], tmp_path / "snapshot", None, extends=second["id"], redact=str(tmp_path / "list"))
+    assert third["declaration"] == second["declaration"]
+
+
 def test_the_same_command_again_changes_nothing(grown: tuple[Path, list[str]]) -> None:
     base, ids = grown
     before = {path: (base / "snapshot" / path).stat().st_mtime_ns for path in files.list_files(str(base / "snapshot"))}
@@ -126,6 +137,13 @@ def test_other_sketches_than_the_parents_are_refused(grown: tuple[Path, list[str
         freeze.run(freeze.Order([str(base / "old")], str(base / "snapshot"), extends=ids[1]), job)
 
 
+@pytest.mark.parametrize("between", [" ", "   ", "\t", " \t "])
+def test_a_redaction_list_takes_any_white_space_before_the_reason(between: str, tmp_path: Path) -> None:
+    key, url = "0" * 32, "http://old.example/1"
+    (tmp_path / "list").write_text(f"# asked for\n\n {key}{between}by its author,\tby mail \n{url}\n")
+    assert redacting.read_list(str(tmp_path / "list")) == {key: "by its author,\tby mail", url: "no reason given"}
+
+
 @pytest.fixture
 def redacted(grown: tuple[Path, list[str]], tmp_path: Path) -> tuple[Path, list[str], str]:
     """A copy of the snapshot, and the id of its version without the page that was asked about."""
@@ -152,6 +170,17 @@ def test_a_redacted_text_is_gone_and_its_leaf_hash_stays(redacted: tuple[Path, l
     assert new.manifest["counts"]["eligible"] == {"captured": 11}
     for path in new.manifest["redacted"]["removed"]:
         assert not (base / "snapshot" / path).exists()
+
+
+def test_what_told_of_a_redacted_text_is_gone_too(grown: tuple[Path, list[str]], tmp_path: Path) -> None:
+    shutil.copytree(grown[0] / "snapshot", tmp_path / "snapshot")
+    (tmp_path / "list").write_text("http://old.example/3 asked for\n")
+    frozen([], tmp_path / "snapshot", None, extends=grown[1][1], redact=str(tmp_path / "list"))
+    opened = manifest.open_snapshot(str(tmp_path / "snapshot"))
+    for entry in opened.manifest["files"]:
+        told = str(pq.read_table(tmp_path / "snapshot" / entry["path"]).to_pylist())
+        assert "http://old.example/3'" not in told and "http://mirror.example/3'" not in told, entry["path"]
+    assert verify.run(str(tmp_path / "snapshot"), opened.id)["exit_code"] == 0
 
 
 def test_a_redacted_record_does_not_come_back(redacted: tuple[Path, list[str], str], grown: tuple[Path, list[str]]) -> None:

@@ -113,3 +113,11 @@ def test_progress_is_told_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     simple(tmp_path)
     verify.run(str(tmp_path), None)
     assert "MB/s" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("said", ["[", "7", '["sources/00000-x-0000.parquet"]'])
+def test_what_is_in_the_making_may_be_unreadable(said: str, tmp_path: Path) -> None:
+    opened = simple(tmp_path)
+    (tmp_path / "_work").mkdir()
+    (tmp_path / "_work" / manifest.PLACING).write_text(said)
+    assert verify.run(str(tmp_path), opened.id, quiet=True)["exit_code"] == 0

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from provenance.identity import Leaf, Tree, content_id
-from provenance.schema import BANDS, EVIDENCE, LEAVES, REJECTS, SNAPSHOT_DOCUMENTS, SOURCES, TAGS, signatures
+from provenance.schema import ATTESTATIONS, BANDS, EVIDENCE, LEAVES, REJECTS, SNAPSHOT_DOCUMENTS, SOURCES, TAGS, signatures
 from store import checkpoint, files, manifest, tables
 from store.manifest import Opened
 from store.notes import Signer
@@ -272,10 +272,15 @@ class Builder:
         def count(kind: str, name: str, amount: int = 1) -> None:
             found[kind][name] = found[kind].get(name, 0) + amount
 
+        best: dict[str, int] = {}
+        for proof in (*self.old, *self.leaves):
+            level = ATTESTATIONS.index(proof["attestation"]) if proof["redacted"] is None else 0
+            best[proof["key"]] = max(best.get(proof["key"], 0), level)
         for row in rows:
             if row["eligible"]:
-                count("eligible", row["attestation"])
-                count("eligible_bytes", row["attestation"], row["byte_count"])
+                level = ATTESTATIONS[best.get(row["key"], ATTESTATIONS.index(row["attestation"]))]
+                count("eligible", level)
+                count("eligible_bytes", level, row["byte_count"])
             else:
                 count("ineligible", row["ineligible_reason"].split(":")[0])
         for row in rejects:

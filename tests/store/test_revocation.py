@@ -230,3 +230,11 @@ def test_a_mix_is_touched_by_the_leaves_that_prove_it(frozen: Opened, tmp_path: 
     (tmp_path / "mix/proof/train-00000-of-00001.leaves.zst").write_bytes(b"no leaves")
     with pytest.raises(CheckFailed, match="verify"):
         revocation.touched(made, listed)
+
+
+def test_what_spills_does_not_lie_in_the_snapshot(frozen: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    connect = sql.connect
+    monkeypatch.setattr(sql, "connect", lambda scratch: asked.append(scratch) or connect(scratch))  # type: ignore[func-returns-value]
+    revocation.summary(frozen, revocation.read_for(frozen, written(tmp_path, ITEMS)))
+    assert asked and not any(folder.startswith(frozen.url) for folder in asked)
