@@ -61,6 +61,8 @@ class Chain:
         gone = redacting.find(self.parent, wanted, self.target.work) if self.parent and wanted else {}
         signers = [self.key.verifier.vkey] if self.key else []
         before = self.parent.id if self.parent else None
+        if self.parent and self.parent.manifest["signers"] and not signers:
+            self.witnesses.said.append("the version that this one extends is signed, and this one is not: --sign KEY signs it")
         asked = [self.index_only, sorted(wanted.items()), signers, self.witnesses.identity, before]
         job = digest([self.told, self.made, self.admission, ingest.inputs_digest_parts(found), asked])
         if opened := self.target.claim(job):

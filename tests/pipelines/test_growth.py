@@ -90,6 +90,29 @@ def test_the_order_and_number_of_workers_do_not_name_anything(grown: tuple[Path,
     assert [first["id"], second["id"]] == ids
 
 
+def test_a_signed_version_has_a_checkpoint_and_its_unsigned_child_says_that_it_has_none(
+    grown: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = Ed25519PrivateKey.from_private_bytes(bytes(32)).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(key)
+    job = cli.Job(quiet=True, overrides=(("freeze.origin", "lab.example/web"),))
+    order = freeze.Order(
+        [str(grown[0] / "old/a.warc.gz")], str(tmp_path / "snapshot"), "2022-01-01", sign=str(tmp_path / "key.pem")
+    )
+    signed = freeze.run(order, job)
+    note = (tmp_path / f"snapshot/checkpoints/{signed['id']}.txt").read_text()
+    assert note.startswith("lab.example/web\n7\n") and f"sha256:{signed['id']}\n" in note
+    assert freeze.run(order, job)["id"] == signed["id"]
+    child = frozen([grown[0] / "old/b.warc.gz"], tmp_path / "snapshot", None, extends=signed["id"])
+    assert "--sign KEY" in child["notes"][0]
+    assert verify.run(str(tmp_path / "snapshot"), signed["id"])["result"] == "VERIFIED, EXTENDS THE ANCHOR"
+    (tmp_path / f"snapshot/checkpoints/{signed['id']}.txt").unlink()
+    assert verify.run(str(tmp_path / "snapshot"), signed["id"])["missing"] == [f"checkpoints/{signed['id']}.txt"]
+
+
 def test_the_owners_words_stay_with_every_version(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.jsonl").write_text(f'{{"text": "{prose(len(name) + ord(name))}"}}\n')
