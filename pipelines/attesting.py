@@ -33,13 +33,13 @@ class Gathered:
         """Who stands behind each name of the trust list."""
         return self.trust.custodians() if self.trust else {}
 
-    def corroborate(self, captures: Sequence[str], work: str, runner: Runner, shared: dict[str, Any]) -> list[str]:
+    def corroborate(self, captures: Sequence[str], cutoff: str, work: str, runner: Runner, shared: dict[str, Any]) -> list[str]:
         """The table of the captures that an index confirms, in a list, which is empty where none was searched."""
         if not self.indexes or self.trust is None:
             return []
-        from pipelines import corroborating
+        from pipelines import corroborating, moments
 
-        found = corroborating.corroborate(self.indexes, self.trust, captures, work, runner, shared)
+        found = corroborating.corroborate(self.indexes, self.trust, moments.instant(cutoff), captures, work, runner, shared)
         self.said += found.lines
         self.named |= {entry.name: entry.plain() for entry in self.trust.entries if entry.name in found.used}
         return [found.witnessed] if found.witnessed else []

@@ -10,13 +10,14 @@ import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import matching
+from pipelines import matching, moments
 from pipelines.runner import Runner
 from pipelines.stage import Stage
 from store import files, indexes, sql, tables
@@ -265,6 +266,7 @@ def _survey(given: Sequence[str], work: str, runner: Runner) -> list[dict[str, A
 def corroborate(
     given: Sequence[str],
     trust: "Trust",
+    cutoff: datetime,
     captures: Sequence[str],
     work: str,
     runner: Runner,
@@ -273,11 +275,12 @@ def corroborate(
     """Looks all captures up in the index files that the trust list names. `captures` are URLs of tables CAPTURES.
 
     A document that several indexes confirm is witnessed by the one that was published first, then by name. Files that the
-    trust list does not name by their SHA-256 are not even searched. Raises `UsageError`, `Incomplete`.
+    trust list does not name by their SHA-256, or that were published at or after the cutoff (what they state is not known
+    since before it), are not even searched. Raises `UsageError`, `Incomplete`.
     """
     named = trust.by_digest("index")
     found = _survey(given, work, runner)
-    searched = [one for one in found if one["format"] and one["sha256"] in named]
+    searched = [one for one in found if one["format"] and one["sha256"] in named and named[one["sha256"]].published < cutoff]
     lines = [_unsearched(one, named) for one in found if one not in searched]
     if not searched:
         return Corroboration(None, [], lines)
@@ -315,7 +318,10 @@ def _unsearched(one: dict[str, Any], named: "dict[str, Entry]") -> str:
     """Why an index file counts for nothing."""
     if one["sha256"] not in named:
         return f"index {one['url']} counts for nothing: the trust list names no index with its SHA-256, {one['sha256']}"
-    return f"index {one['url']} counts for nothing: {one['why']}"
+    if not one["format"]:
+        return f"index {one['url']} counts for nothing: {one['why']}"
+    entry = named[one["sha256"]]
+    return f"index {one['url']} counts for nothing: {entry.name} was published by {moments.text(entry.published)}, not before the cutoff"
 
 
 def _searched(number: int, name: str, confirmed: int, search: Stage, receipts: dict[str, dict[str, Any]]) -> str:

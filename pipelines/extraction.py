@@ -122,8 +122,9 @@ class ExtractPart:
         admitted = self.admit(item, page, piece.get("witness"))
         if isinstance(admitted, pages.Rejection):
             return admitted
-        digests = _digests(page) if self.context.get("digests") and item.record_type == "response" else []
-        return admitted[0], _captured(page, digests) | {"witness": admitted[1], "source": piece["sha256"], "copy": piece["copy"]}
+        # An index may confirm the interval that the leaf states, and not another one that a witness of the file cut.
+        may = self.context.get("digests") and item.record_type == "response" and admitted[0].date_end == page.date_end
+        return admitted[0], _captured(page, _digests(page) if may else []) | {"witness": admitted[1], "source": piece["sha256"], "copy": piece["copy"]}
 
 
 def _clean(text: str | None) -> str | None:

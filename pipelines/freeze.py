@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pipelines import config, freezing, moments, references
+from pipelines import config, freezing, moments
 from pipelines.curate import dry_run, ordered, parameters
 from pipelines.progress import Progress
 from pipelines.runner import Runner, check_beam_args
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from pipelines.cli import Job
 
 DATASETS = ("documents", "leaves", "rejects", "sources", "signatures", "bands", "evidence", "tags", "manifests")
-
-READ = ("documents", "leaves")
-REWRITTEN = (*READ, "signatures", "tags", "evidence", "bands", "rejects")
-"""What of a parent a version rests on, and what it makes anew where it redacts: checked before it does."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +58,6 @@ def run(order: Order, job: "Job") -> dict[str, Any]:
         Target(order.into, "snapshot", parent.id if parent else None) as target,
         Runner(job.workers, job.beam_args, progress) as runner,
     ):
-        if parent is not None:
-            references.require(parent, REWRITTEN if order.redact else READ)
         chain = freezing.Chain(target, plain, config.portable(settings), made, admission, runner, parent, index_only, signer)
         opened, said = chain.run(order)
         target.log("freeze", progress)

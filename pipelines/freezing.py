@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines import attesting, config, ingest, matching, redacting, sealing
+from pipelines import attesting, config, ingest, matching, redacting, references, sealing
 from pipelines.curate import counts
 from pipelines.extraction import ARCHIVE_FILE, DECLARATION, TABLE_ROW
 from pipelines.runner import Runner
@@ -12,6 +12,7 @@ from pipelines.target import Target
 from provenance import schema
 from provenance.identity import digest, merkle_root, sha256_hex
 from store import checkpoint, files, manifest
+from store.errors import LowbackgroundError
 from store.manifest import Opened
 from store.notes import Signer
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 Receipts = dict[str, dict[str, Any]]
 OWNER = (ARCHIVE_FILE, TABLE_ROW, DECLARATION)
 """Witnesses that are the owner's own word: no custodian of their own."""
+READ = ("documents", "leaves")
+REWRITTEN = (*READ, "signatures", "tags", "evidence", "bands", "rejects")
+"""What of a parent a version rests on, and what it makes anew where it redacts: checked before it does."""
 PARTIAL = ("documents", "captures", "signatures", "evidence")
 """Datasets of the extraction whose sealed form takes their place."""
 
@@ -58,7 +62,6 @@ class Chain:
         self.witnesses = attesting.gather(order, found, self.admission["cutoff"], self.known, self.target.work, self.runner)
         self.witnesses.said += ingest.sidecar(found, self.plain)
         wanted = redacting.read_list(order.redact) if order.redact else {}
-        gone = redacting.find(self.parent, wanted, self.target.work) if self.parent and wanted else {}
         signers = [self.key.verifier.vkey] if self.key else []
         before = self.parent.id if self.parent else None
         if self.parent and self.parent.manifest["signers"] and not signers:
@@ -67,6 +70,7 @@ class Chain:
         job = digest([self.told, self.made, self.admission, ingest.inputs_digest_parts(found), asked])
         if opened := self.target.claim(job):
             return opened, self.witnesses.said
+        gone = self._parents(wanted)
         # Files of several versions share a folder, in the order of the versions.
         self.prefix = f"{self.extension:05d}-{job[:12]}"
         redacted = self._redact(gone)
@@ -96,6 +100,20 @@ class Chain:
         body = self._body(job, signers, entries, redacted, tree["all"], _added(extracted, sealed))
         return self._finish(body, redacted.removed), self.witnesses.said
 
+    def _parents(self, wanted: dict[str, str]) -> dict[str, dict[str, Any]]:
+        """The parent's documents that a list names, once what this version rests on has proven whole.
+
+        Gives the folder up again where something is wrong: nothing was made in it yet.
+        """
+        if self.parent is None:
+            return {}
+        try:
+            references.require(self.parent, REWRITTEN if wanted else READ)
+            return redacting.find(self.parent, wanted, self.target.work) if wanted else {}
+        except LowbackgroundError:
+            self.target.release()
+            raise
+
     def _redact(self, rows: dict[str, dict[str, Any]]) -> "_Redacted":
         """The parent's files, without the documents that a list removes."""
         if self.parent is None:
@@ -115,7 +133,7 @@ class Chain:
     def _seal(self, extract: Stage, extracted: Receipts, before: "_Redacted") -> tuple[Stage, Receipts]:
         urls = {name: matching.urls(extract.folder, extracted, name) for name in PARTIAL}
         shared = {"config": self.plain, "parameters": self.made, "prefix": self.prefix}
-        witnessed = self.witnesses.corroborate(urls["captures"], self.target.work, self.runner, shared)
+        witnessed = self.witnesses.corroborate(urls["captures"], self.admission["cutoff"], self.target.work, self.runner, shared)
         stand = self._stage(
             "stand",
             "standing:StandDocuments",

@@ -1,5 +1,7 @@
 """The tree of a snapshot: the leaves of one extension, sorted, behind those that were there before."""
 
+import contextlib
+import itertools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -9,6 +11,7 @@ from provenance import schema
 from provenance.identity import Frontier, consistency_ranges, subtree_roots
 from store import sql, tables
 from store.errors import CheckFailed
+from store.leaves import hashes
 
 LEAVES_PER_FILE = 1 << 20
 
@@ -35,7 +38,7 @@ class GrowTree:
                 yield leaf
 
         ranges = consistency_ranges(before, before + rows)
-        proof = subtree_roots(seen(_chained(part["leaves"], written)), ranges)
+        proof = subtree_roots(seen(itertools.chain(hashes(part["leaves"]), written)), ranges)
         self._check_parent(part, frontier)
         if frontier.size != before + rows:
             raise RuntimeError(f"the tree has {frontier.size} leaves, and {before} + {rows} were to be in it")
@@ -51,23 +54,21 @@ class GrowTree:
             )
 
     def _written(self, batches: Iterable[pa.Table], entries: list[dict[str, Any]]) -> Iterator[bytes]:
-        """Writes the leaves, file by file, and gives their hashes."""
-        last = ("", "")
-        for number, table in enumerate(_chunks(batches, LEAVES_PER_FILE)):
-            name = f"leaves/{self.context['prefix']}-{number:05d}.parquet"
-            with tables.Writer(self.context["folder"], name, schema.LEAVES) as writer:
-                for piece in table:
+        """Writes the leaves, `LEAVES_PER_FILE` to a file, and gives their hashes."""
+        last, writers = ("", ""), list[tables.Writer]()
+        with contextlib.ExitStack() as file:
+            for table in batches:
+                while table.num_rows:
+                    if not writers or writers[-1].rows == LEAVES_PER_FILE:
+                        file.close()
+                        name = f"leaves/{self.context['prefix']}-{len(writers):05d}.parquet"
+                        writers.append(file.enter_context(tables.Writer(self.context["folder"], name, schema.LEAVES)))
+                    piece = table.slice(0, LEAVES_PER_FILE - writers[-1].rows)
+                    table = table.slice(piece.num_rows)
                     last = _check_keys(piece, last)
-                    writer.write(piece)
+                    writers[-1].write(piece)
                     yield from map(bytes.fromhex, piece["leaf"].to_pylist())
-            entries.append(writer.entry)
-
-
-def _chained(urls: Iterable[str], fresh: Iterator[bytes]) -> Iterator[bytes]:
-    for url in urls:
-        for batch in tables.batches(url, ["leaf"]):
-            yield from map(bytes.fromhex, batch["leaf"].to_pylist())
-    yield from fresh
+        entries += [writer.entry for writer in writers]
 
 
 def _placed(batches: Iterable[pa.RecordBatch], start: int) -> Iterator[pa.Table]:
@@ -76,28 +77,6 @@ def _placed(batches: Iterable[pa.RecordBatch], start: int) -> Iterator[pa.Table]
         index = pa.array(range(start, start + batch.num_rows), pa.int64())
         start += batch.num_rows
         yield pa.Table.from_arrays([index, *batch.columns], names=schema.LEAVES.names).cast(schema.LEAVES)
-
-
-def _chunks(pieces: Iterable[pa.Table], rows: int) -> Iterator[Iterator[pa.Table]]:
-    """The pieces in groups of `rows` rows, each to be read to its end before the next."""
-    source = iter(pieces)
-    rest: list[pa.Table] = []
-
-    def group(first: pa.Table) -> Iterator[pa.Table]:
-        room, piece = rows, first
-        while True:
-            yield piece.slice(0, room)
-            if piece.num_rows > room:
-                rest.append(piece.slice(room))
-                return
-            room -= piece.num_rows
-            found = next(source, None) if room else None
-            if found is None:
-                return
-            piece = found
-
-    while (first := rest.pop() if rest else next(source, None)) is not None:
-        yield group(first)
 
 
 def _check_keys(piece: pa.Table, last: tuple[str, str]) -> tuple[str, str]:

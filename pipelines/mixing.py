@@ -14,13 +14,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import leaves
 from pipelines.tokenizer import Tokenizer
 from provenance import floor
 from provenance.floor import Mix
 from provenance.identity import canonical_json
 from provenance.schema import LEAVES, SHARD, TIME
-from store import files, shards, tables
+from store import files, leaves, shards, tables
 from store.errors import CheckFailed
 
 ROW_GROUP_BYTES = 8 << 20

@@ -2,13 +2,12 @@
 
 from datetime import UTC, datetime
 
+from provenance.identity import moment as text
+
+__all__ = ["instant", "text"]
+
 
 def instant(text: str) -> datetime:
     """The instant that ISO 8601 text names; a date is its first instant, and what names no zone is UTC. Raises `ValueError`."""
     moment = datetime.fromisoformat(text.strip())
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def text(moment: datetime | None) -> str:
-    """The one spelling of an instant; empty for None."""
-    return "" if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f").rjust(26, "0") + "Z"

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import leaves, moments
+from pipelines import moments
 from pipelines import mixing as steps
 from provenance import floor as floors
 from provenance.floor import Mix
 from provenance.identity import Tree
-from store import files, tables
+from store import files, leaves, tables
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
 from store.mixing import Part, Plan

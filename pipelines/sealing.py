@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.leaves import leaf_bytes
 from pipelines.toolbox import calibration
 from provenance import bands, identity, minhash, schema, verdict
 from store import index, sql, tables
+from store.leaves import leaf_bytes
 
 PRESENT = {
     "already_present": "its record or its text is in the snapshot already, as document {}",

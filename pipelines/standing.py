@@ -59,14 +59,15 @@ with same_text as (
     select text_sha256, arg_min(key, "index") as key from first where redacted is null and text_sha256 is not null group by 1
   ),
   hit as (
-    select s.*, coalesce(custodian, '') as custodian, coalesce(k.key, t.key) as other, k.redacted is not null as erased
+    select s.*, coalesce(custodian, '') as custodian, coalesce(k.key, t.key) as other, k.redacted is not null as erased,
+      k.key is null or k.text_sha256 = s.text_sha256 as same
     from stood s left join custodians using (witness)
-    left join (select key, max(redacted) as redacted from first group by 1) k on k.key = s.key
+    left join (select key, max(redacted) as redacted, any_value(text_sha256) as text_sha256 from first group by 1) k on k.key = s.key
     left join same_text t on t.text_sha256 = s.text_sha256
   ),
   ranked as (
     select part, row, row_number() over (partition by other, custodian order by {sql.order_of_survival()}) as place
-    from hit where other is not null and not erased and custodian <> ''
+    from hit where other is not null and same and not erased and custodian <> ''
       and not exists (select 1 from known where known.key = hit.other and known.custodian = hit.custodian)
   )
 select hit.part, hit.row, attestation, witness, other,
@@ -98,7 +99,7 @@ where eligible and now > level group by all order by all
 class StandDocuments:
     """Step, one part: every document's attestation after the witnesses, and what the parent snapshot has of it.
 
-    The same record (by key) or the same text (by SHA-256) is stored once. A record whose witness is a custodian that the
+    The same record (by key) or the same text (by SHA-256) is stored once. A record of the same text whose witness is a custodian that the
     document has not had yet becomes a further leaf of it, the best one of each custodian; others add nothing.
     """
 

@@ -1,4 +1,4 @@
-"""Names that bytes give themselves: keys, content ids, canonical JSON, leaves and the Merkle tree over them.
+"""Names that bytes give themselves: keys, content ids, canonical JSON, instants, leaves and the Merkle tree over them.
 
 Both the writers and `verify` import this module; nothing else is shared between them.
 """
@@ -8,6 +8,7 @@ import hashlib
 import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 LEAF_VERSION = "lowbackground-leaf-2"
@@ -30,6 +31,11 @@ def canonical_json(value: Any) -> bytes:
 def digest(value: Any) -> str:
     """SHA-256 of a JSON value's canonical bytes: how configurations and manifests are named."""
     return sha256_hex(canonical_json(value))
+
+
+def moment(instant: datetime | None) -> str:
+    """The one spelling of an instant: ISO 8601 in UTC with microseconds and `Z`; empty for None."""
+    return "" if instant is None else instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def key(file_sha256: str, copy: int, offset: int, member_offset: int = 0) -> str:

@@ -27,7 +27,7 @@ LEVELS = {
     "captured": "the archive file's own capture record says so, and a payload digest that it gives was recomputed and agrees; "
     "whoever made the file could have written any date",
     "released": "the file's SHA-256 stands in a list of checksums that was published before the cutoff (`--checksums`)",
-    "corroborated": "an index by another custodian gives the same URL, second and payload digest (`--index`)",
+    "corroborated": "an index by another custodian, published before the cutoff, gives the same URL, second and payload digest (`--index`)",
     "timestamped": "an independent time stamp of before the cutoff over the file, or over a list of checksums that holds it "
     "(`--timestamp`: RFC 3161, OpenTimestamps)",
 }

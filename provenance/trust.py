@@ -12,12 +12,12 @@ It is YAML, in which every scalar is text:
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from provenance import dates
+from provenance import dates, identity
 
 KINDS = {
     "index": "an index of captures (CDXJ, CDX, Common Crawl's Parquet): of each of its files",
@@ -26,6 +26,9 @@ KINDS = {
     "bitcoin": "Bitcoin's block headers, for OpenTimestamps: of the header file; `file` has a line `height hex` for each",
 }
 """What a witness is, and what its digests are of."""
+
+RESERVED = ("declaration",)
+"""Words of the owner's that a name of the list could be taken for."""
 
 MAX_BYTES = 16 << 20
 """A longer trust list is refused: it would take half a minute to read."""
@@ -47,7 +50,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     def plain(self) -> dict[str, Any]:
         """What a manifest says of it."""
-        published = self.published.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        published = identity.moment(self.published)
         return {"kind": self.kind, "custodian": self.custodian, "published": published, "sha256": sorted(self.sha256)}
 
 
@@ -130,9 +133,11 @@ def _entry(number: int, item: Any) -> Entry:
     name, kind, custodian = (_text(where, key, item[key]) for key in ("name", "kind", "custodian"))
     if not _NAME.fullmatch(name):
         raise ValueError(f"{where}: name has to be 1 to 64 letters, digits, `.`, `_` or `-` and begin with a letter or digit")
+    if name in RESERVED:
+        raise ValueError(f"{where}: {name} is what leaves call the owner's own word; nobody could tell them apart")
     if kind not in KINDS:
         raise ValueError(f"{where}: kind {kind!r} is unknown; known are {', '.join(KINDS)}")
-    if not custodian.strip():
+    if not any(character.isalnum() for character in custodian):
         raise ValueError(f"{where}: custodian is empty; a statement that nobody stands behind counts for nothing")
     return Entry(
         name=name,

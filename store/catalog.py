@@ -211,7 +211,7 @@ def _create_views(con: "duckdb.DuckDBPyConnection", opened: Opened) -> None:
     for dataset in sorted({*schemas, *listed} - {"data"}):
         urls = [url for url in opened.files(dataset) if url.endswith(".parquet")]
         if urls:
-            body = f"SELECT * FROM read_parquet({_list([pattern(url) for url in urls])})"
+            body = f"SELECT * FROM read_parquet({_list([pattern(url) for url in urls])}, hive_partitioning = false)"
         elif dataset in schemas:
             body = _nothing(sql_types(con, schemas[dataset]))
         else:
@@ -254,10 +254,10 @@ def _shards(con: "duckdb.DuckDBPyConnection", opened: Opened) -> str:
     parts = []
     for number, url in enumerate(opened.files("data")):
         if url.endswith(".parquet"):
-            source, row = f"read_parquet({quote(pattern(url))}, file_row_number = true)", "file_row_number"
+            source, row = f"read_parquet({quote(pattern(url))}, file_row_number = true, hive_partitioning = false)", "file_row_number"
         elif ".jsonl" in url.rsplit("/", 1)[-1]:
             fields = ", ".join(f"{quote(name)}: {quote(kind)}" for name, kind in types.items())
-            source = f"read_json({quote(pattern(url))}, format = 'newline_delimited', columns = {{{fields}}})"
+            source = f"read_json({quote(pattern(url))}, format = 'newline_delimited', hive_partitioning = false, columns = {{{fields}}})"
             row = "row_number() OVER () - 1"
         else:
             raise UsageError(

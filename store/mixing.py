@@ -22,7 +22,7 @@ PLANNED = SELECTION.append(
 """A shard's plan: `SELECTION`, and where the document stands in the snapshot's tree."""
 
 _FROZEN = """
-INSERT INTO stored SELECT ?, file_row_number, key, content_id, eligible, byte_count FROM read_parquet(?, file_row_number = true)"""
+INSERT INTO stored SELECT ?, file_row_number, key, content_id, eligible, byte_count FROM read_parquet(?, file_row_number = true, hive_partitioning = false)"""
 
 
 _BOUND = f"""
@@ -138,11 +138,11 @@ class Plan:
         """Reads the kept documents of one run with their tags."""
         self.con.execute("CREATE TEMP TABLE tag (key VARCHAR, origin VARCHAR, canonical VARCHAR)")
         for url in tags:
-            self.con.execute("INSERT INTO tag SELECT key, origin, canonical FROM read_parquet(?)", [self._readable(url)])
+            self.con.execute("INSERT INTO tag SELECT key, origin, canonical FROM read_parquet(?, hive_partitioning = false)", [self._readable(url)])
         for part in parts:
             self.con.execute(
                 "INSERT INTO crawled SELECT ?, ?, d.file_row_number, key, content_id, origin, byte_count "
-                "FROM read_parquet(?, file_row_number = true) d JOIN tag USING (key) WHERE canonical IS NULL",
+                "FROM read_parquet(?, file_row_number = true, hive_partitioning = false) d JOIN tag USING (key) WHERE canonical IS NULL",
                 [run, len(self.parts), self._readable(part.url)],
             )
             self.parts.append(part)

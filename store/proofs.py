@@ -10,8 +10,7 @@ proof needs no other file.
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,10 +19,11 @@ import pyarrow.compute as pc
 
 from provenance import identity
 from provenance.identity import LEAF_VERSION, Leaf, canonical_json, leaf_hash, sha256_hex
-from provenance.schema import ATTESTATIONS
+from provenance.schema import ATTESTATIONS, LEAVES
 from store import checkpoint, files, notes, tables
 from store.checkpoint import Checkpoint
 from store.errors import CheckFailed, UsageError
+from store.leaves import hashes, leaf_bytes
 from store.manifest import MANIFESTS, Opened, parse
 
 HEADER = "c2sp.org/tlog-proof@v1"
@@ -35,7 +35,6 @@ MANIFEST = ".manifest"
 LIMIT = 1 << 28
 _INDEX = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
 _KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_COLUMNS = [*Leaf._fields, "index", "leaf", "redacted"]
 _LEAF = tuple[str, str, str, int, str, str, str, str, bool, str, str, str, str]
 
 
@@ -47,16 +46,6 @@ class Proof(NamedTuple):
     audit: bool
     checkpoint: str
     """A signed note, or a checkpoint's text alone."""
-
-
-def leaf_of(row: dict[str, Any]) -> Leaf:
-    """The leaf of a row of LEAVES whose text was not redacted."""
-    made = {name: row[name] for name in Leaf._fields}
-    return Leaf(**made | {name: _moment(row[name]) for name in ("date", "date_end")})
-
-
-def _moment(value: datetime | None) -> str:
-    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z") if value else ""
 
 
 def parse_leaf(data: bytes) -> Leaf:
@@ -76,7 +65,7 @@ def _best(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
     def order(row: dict[str, Any]) -> tuple[Any, ...]:
         end = row["date_end"]
-        return (-ATTESTATIONS.index(row["attestation"]), end is None, _moment(end), row["payload_digest"] or "~", row["index"])
+        return (-ATTESTATIONS.index(row["attestation"]), end is None, identity.moment(end), row["payload_digest"] or "~", row["index"])
 
     return min(rows, key=order)
 
@@ -86,7 +75,7 @@ def _find(opened: Opened, keys: Sequence[str]) -> list[dict[str, Any]]:
     wanted = pa.array(sorted(set(keys)), pa.string())
     rows: dict[str, list[dict[str, Any]]] = {}
     for url in opened.files("leaves"):
-        for batch in tables.batches(url, _COLUMNS):
+        for batch in tables.batches(url, LEAVES.names):
             for row in batch.filter(pc.is_in(batch.column("key"), wanted)).to_pylist():
                 rows.setdefault(row["key"], []).append(row)
     if lacking := sorted(set(keys) - rows.keys()):
@@ -105,14 +94,6 @@ def _find(opened: Opened, keys: Sequence[str]) -> list[dict[str, Any]]:
     return sorted(found, key=lambda row: int(row["index"]))
 
 
-def _hashes(opened: Opened) -> Iterator[bytes]:
-    """All leaf hashes in the order of the tree."""
-    for url in opened.files("leaves"):
-        for batch in tables.batches(url, ["leaf"]):
-            joined = bytes.fromhex("".join(batch.column("leaf").to_pylist()))
-            yield from (joined[i : i + 32] for i in range(0, len(joined), 32))
-
-
 def prove(opened: Opened, keys: Sequence[str]) -> Proof:
     """Proof of the best leaf of each key; the leaves are read twice, and the memory is that of the proof.
 
@@ -120,12 +101,12 @@ def prove(opened: Opened, keys: Sequence[str]) -> Proof:
     """
     rows = _find(opened, keys)
     size, root = int(opened.manifest["tree"]["size"]), opened.manifest["tree"]["root"]
-    leaves = {int(row["index"]): leaf_of(row).data() for row in rows}
+    leaves = dict(zip((int(row["index"]) for row in rows), leaf_bytes(pa.Table.from_pylist(rows, schema=LEAVES)), strict=True))
     indices, audit = sorted(leaves), len(leaves) == 1
     wrong = [row["key"] for row in rows if leaf_hash(leaves[row["index"]]).hex() != row["leaf"]]
     try:
         ranges = identity.audit_ranges(size, indices[0]) if audit else list(identity.absent_ranges(size, indices))
-        proof = Proof(leaves, identity.subtree_roots(_hashes(opened), ranges), audit, _vouched(opened))
+        proof = Proof(leaves, identity.subtree_roots(hashes(opened.files("leaves")), ranges), audit, _vouched(opened))
         whole = len(indices) == len(rows) and _root(proof, size).hex() == root
     except ValueError:
         whole = False

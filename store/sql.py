@@ -59,7 +59,8 @@ def view(con: "duckdb.DuckDBPyConnection", name: str, urls: Sequence[str], schem
         con.register(name, pa.schema([*extra, *schema]).empty_table())
         return
     paths = ", ".join(quote(pattern(url)) for url in urls)
-    source = f"read_parquet([{paths}], filename = true, file_row_number = true)"
+    # A folder named `attestation=timestamped` would else be a column, in place of the file's own.
+    source = f"read_parquet([{paths}], filename = true, file_row_number = true, hive_partitioning = false)"
     columns = ", ".join(f'"{field.name}"' for field in schema)
     if not part:
         con.execute(f"create view {name} as select {columns} from {source}")

@@ -10,9 +10,10 @@ from typing import Any
 import pyarrow as pa
 import zstandard
 
-from provenance.identity import Frontier, key
+from provenance.identity import Frontier, key, leaf_hash
 from provenance.schema import LEAVES, SHARD, SNAPSHOT_DOCUMENTS, SOURCES
-from store import checkpoint, files, manifest, notes, proofs, tables
+from store import checkpoint, files, manifest, notes, tables
+from store.leaves import leaf_bytes
 from store.manifest import Opened
 
 ARCHIVES = tuple(hashlib.sha256(name.encode()).hexdigest() for name in ("one.warc.gz", "two.warc.gz"))
@@ -53,8 +54,13 @@ def document(i: int, **more: Any) -> dict[str, Any]:
     }
 
 
+def leaf_data(row: dict[str, Any]) -> bytes:
+    """The bytes of a document's leaf."""
+    return next(leaf_bytes(pa.Table.from_pylist([row], schema=LEAVES)))
+
+
 def with_leaf(row: dict[str, Any]) -> dict[str, Any]:
-    return row | {"leaf": proofs.leaf_of(row).hash().hex()}
+    return row | {"leaf": leaf_hash(leaf_data(row)).hex()}
 
 
 def further(row: dict[str, Any], level: str, witness: str) -> dict[str, Any]:
@@ -119,7 +125,7 @@ def mix(
 ) -> Opened:
     """A mix of one shard: these documents of a snapshot in so many chunks and epochs, and some that are not human."""
     held = {row["leaf"]: row["index"] for row in tables.read(frozen.files("leaves"), ["leaf", "index"]).to_pylist()}
-    proven = sorted((held[row["leaf"]], proofs.leaf_of(row).data()) for row in humans)
+    proven = sorted((held[row["leaf"]], leaf_data(row)) for row in humans)
     common = {"id": "", "chunk": 0, "chunks": 1, "url": None, "language": "en"}
     rows = []
     for epoch, row, chunk in itertools.product(range(epochs), humans, range(chunks)):

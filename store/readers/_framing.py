@@ -23,6 +23,7 @@ _MARK_BYTES = 7
 _BLANKS = re.compile(rb"[\r\n]*")
 _SEPARATOR = re.compile(rb"(?:(?:\r\n){1,2}|\n{1,2})\Z")
 _SPACE = " \t\r"
+_SINGLE = ("warc-date", "warc-payload-digest")
 _STEP = 1 << 16
 _BLANK = 64  # line ends that are looked through after a block; more of them are a stretch of their own
 
@@ -157,7 +158,10 @@ class Header(NamedTuple):
 
 
 def parse_fields(raw: bytes) -> dict[str, str]:
-    """Named fields after the version line: names in lower case, folded lines joined, the first of equal names wins."""
+    """Named fields after the version line: names in lower case, folded lines joined, the first of equal names wins.
+
+    A date or payload digest that is given twice and differently is both, joined, and so none that can be read.
+    """
     fields: dict[str, str] = {}
     name = ""  # of the field that a folded line continues
     for line in raw.decode("utf-8", "replace").split("\n")[1:]:
@@ -167,6 +171,8 @@ def parse_fields(raw: bytes) -> dict[str, str]:
             continue
         name, colon, value = line.partition(":")
         name = name.strip(_SPACE).lower()
+        if name in _SINGLE and fields.get(name, value.strip(_SPACE)) != value.strip(_SPACE):
+            fields[name] = f"{fields[name]}, {value.strip(_SPACE)}"
         if not colon or name in fields:
             name = ""
         if name:

@@ -26,6 +26,7 @@ from store.errors import Incomplete, UsageError
 URL, SECOND, DIGEST = "https://example.com/page", 1566302400, indexes.label(hashlib.sha1(b"payload").digest())
 OTHER = indexes.label(hashlib.sha1(b"other").digest())
 DAY = datetime(2019, 9, 10, tzinfo=UTC)
+CUTOFF = datetime(2022, 1, 1, tzinfo=UTC)
 
 
 def entry(name: str, paths: Sequence[Path], published: datetime = DAY, kind: str = "index") -> Entry:
@@ -59,7 +60,7 @@ def run(
     tables = [captures(tmp_path / f"captures-{i}.parquet", rows[i::2]) for i in range(2)]
     with Runner(workers) as runner:
         found = corroborate(
-            [str(path) for path in given], Trust(tuple(entries)), tables, str(tmp_path / "work"), runner, {"prefix": "p"}
+            [str(path) for path in given], Trust(tuple(entries)), CUTOFF, tables, str(tmp_path / "work"), runner, {"prefix": "p"}
         )
     if found.witnessed is None:
         return [], found
@@ -223,7 +224,7 @@ def test_on_a_store_that_is_not_local(tmp_path: Path) -> None:
         fs.put_file(captures(tmp_path / "captures.parquet", rows), f"{base}/captures.parquet")
         trusted = Entry(name="cc", kind="index", custodian="c", published=DAY, sha256=(hashlib.sha256(text.encode()).hexdigest(),))
         with Runner() as runner:
-            found = corroborate([f"{base}/index"], Trust((trusted,)), [f"{base}/captures.parquet"], f"{base}/work", runner, {})
+            found = corroborate([f"{base}/index"], Trust((trusted,)), CUTOFF, [f"{base}/captures.parquet"], f"{base}/work", runner, {})
         assert found.witnessed is not None
         with files.open_input(found.witnessed) as stream:
             assert pq.read_table(stream)["key"].to_pylist() == [key for key, *_ in rows[:200]]

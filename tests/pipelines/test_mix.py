@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import leaves, mixing, planning
+from pipelines import mixing, planning
 from pipelines import mix as verb
 from pipelines.cli import Job
 from provenance.floor import Mix
 from provenance.schema import LEAVES
-from store import files, manifest, notes, revocation, shards
+from store import files, leaves, manifest, notes, revocation, shards
 from store.errors import CheckFailed, UsageError
 from store.revocation import Item, Revocations
 from store.verify_mix import verify_mix

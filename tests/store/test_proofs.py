@@ -109,7 +109,7 @@ def test_another_snapshot_signer_or_manifest_is_named(frozen: Opened, unsigned: 
 def test_a_liar_cannot_move_a_real_manifest_under_another_tree(unsigned: Opened, tmp_path: Path) -> None:
     out = str(tmp_path / "proof")
     lie = trees.with_leaf(trees.document(1, attestation="timestamped", witness="freetsa"))
-    data = proofs.leaf_of(lie).data()
+    data = trees.leaf_data(lie)
     said = checkpoint.Checkpoint("lowbackground-unsigned", 1, leaf_hash(data), unsigned.id)
     Path(out).write_bytes(proofs.encode(proofs.Proof({0: data}, [], True, said.text())))
     assert proofs.verify_proof(out)["documents"] and not proofs.verify_proof(out)["anchored"]
@@ -149,7 +149,7 @@ def test_forged_multiproofs_are_refused(frozen: Opened, tmp_path: Path, spoil: A
 
 
 def test_leaves_have_one_spelling() -> None:
-    data = proofs.leaf_of(trees.document(1)).data()
+    data = trees.leaf_data(trees.document(1))
     assert proofs.parse_leaf(data).key == key(1)
     for wrong in (
         data.replace(b",", b", ", 1),

@@ -11,6 +11,7 @@ import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from provenance import dates
 from store import reading
 from store.records import Record, Split, Unreadable
 
@@ -110,7 +111,7 @@ def test_intact_containers_give_every_record(path: Path, name: str) -> None:
 
 
 def test_fields_come_from_the_record_itself(path: Path) -> None:
-    first = items(path, made(7, Warc_Thing="A\r\n folded\r\n\tline", warc_date="1999"))[0]
+    first = items(path, made(7, Warc_Thing="A\r\n folded\r\n\tline", warc_target_uri="x:y"))[0]
     assert isinstance(first, Record)
     assert (first.record_type, first.id, first.url, first.date) == (
         "response",
@@ -119,7 +120,16 @@ def test_fields_come_from_the_record_itself(path: Path) -> None:
         "2020-01-02T03:04:05Z",
     )
     assert first.headers["warc-thing"] == "A folded line"
-    assert first.headers["warc-date"] == "2020-01-02T03:04:05Z", "the first of equal names wins"
+    assert first.headers["warc-target-uri"] == "<http://example.org/7>", "the first of equal names wins"
+
+
+@pytest.mark.parametrize("name", ["warc_date", "warc_payload_digest"])
+def test_a_date_or_digest_given_twice_differently_is_none_that_can_be_read(path: Path, name: str) -> None:
+    first = items(path, made(7, WARC_Payload_Digest="sha1:A", **{name: "1999"}))[0]
+    assert isinstance(first, Record) and first.headers[name.replace("_", "-")].endswith(", 1999")
+    assert dates.interval(items(path, made(7, warc_date="1999"))[0].date) is None  # type: ignore[union-attr]
+    same = items(path, made(7, warc_date="2020-01-02T03:04:05Z"))[0]
+    assert isinstance(same, Record) and same.date == "2020-01-02T03:04:05Z"
 
 
 def test_offsets_name_the_member_and_the_place_in_it(path: Path) -> None:

@@ -14,8 +14,8 @@ from store.errors import CheckFailed
 from store.manifest import Opened
 
 BATCH = 1 << 16
-HEX = 64
-"""Characters of a hash."""
+SIZE = 32
+"""Bytes of a hash."""
 
 
 def leaf_bytes(leaves: pa.Table | pa.RecordBatch) -> Iterator[bytes]:
@@ -35,35 +35,49 @@ def leaf_bytes(leaves: pa.Table | pa.RecordBatch) -> Iterator[bytes]:
         yield encode((LEAF_VERSION, *fields)) + b"\n"
 
 
+def hashes(urls: Iterable[str]) -> Iterator[bytes]:
+    """The leaf hashes of some `leaves` files in their order, 32 bytes each. Raises `CheckFailed` where one is none."""
+    for url in urls:
+        for batch in tables.batches(url, ["leaf"], BATCH):
+            try:
+                found = [bytes.fromhex(text or "") for text in batch["leaf"].to_pylist()]
+            except ValueError:
+                found = [b""]
+            if any(len(one) != SIZE for one in found):
+                raise CheckFailed(
+                    f"{url} holds a leaf hash that is none; without it nothing in the tree can be proven. "
+                    "Run verify on the snapshot, and restore what it names."
+                )
+            yield from found
+
+
+def _ordered(urls: Iterable[str]) -> bool:
+    """Whether the leaves' indices count from 0 in the order of the files."""
+    first = 0
+    for url in urls:
+        for batch in tables.batches(url, ["index"], BATCH):
+            wanted = np.arange(first, first + batch.num_rows)
+            if not (batch["index"].to_numpy(zero_copy_only=False) == wanted).all():
+                return False
+            first += batch.num_rows
+    return True
+
+
 def tree(frozen: Opened) -> Tree:
     """The Merkle tree of a snapshot from its leaves' hashes, in their order; 64 bytes of memory a leaf.
 
     Raises `CheckFailed` unless the rows stand in the order of the tree and give the root of the manifest.
     """
-    bound, hashes = frozen.manifest["tree"], bytearray()
-    ordered = True
-    for url in frozen.files("leaves"):
-        for batch in tables.batches(url, ["index", "leaf"], BATCH):
-            first = len(hashes) * 2 // HEX
-            ordered &= bool((batch["index"].to_numpy(zero_copy_only=False) == np.arange(first, first + batch.num_rows)).all())
-            hashes += _unhex(batch["leaf"])
-    made = Tree(bytes(hashes))
-    if not ordered or (made.size, made.root.hex()) != (bound["size"], bound["root"]):
+    bound, urls, joined = frozen.manifest["tree"], frozen.files("leaves"), bytearray()
+    for leaf in hashes(urls):
+        joined += leaf
+    made = Tree(bytes(joined))
+    if not _ordered(urls) or (made.size, made.root.hex()) != (bound["size"], bound["root"]):
         raise CheckFailed(
             f"the leaves of snapshot {frozen.id} do not give the tree root of its manifest; nothing taken from it could be proven. "
             "Run verify on the snapshot, and restore what it names."
         )
     return made
-
-
-def _unhex(column: pa.Array) -> bytes:
-    """The bytes of a column of hashes in hex; none where one of them is no hash, which no root can then be right for."""
-    if column.null_count or pc.any(pc.not_equal(pc.binary_length(column), HEX)).as_py():
-        return b""
-    try:
-        return bytes.fromhex("".join(column.to_pylist()))
-    except ValueError:
-        return b""
 
 
 def proven(leaves: pa.Table, keys: Iterable[str], texts: Iterable[memoryview]) -> Iterator[bytes]:
