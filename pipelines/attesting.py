@@ -64,9 +64,9 @@ def gather(
         raise UsageError(f"--trust {order.trust} names witnesses, and none was given. Add --checksums, --timestamp or --index.")
     from pipelines import corroborating, witnessing
 
-    trust, _ = witnessing.trust_list(order.trust)
+    trust, digest = witnessing.trust_list(order.trust)
     _check_names(trust, known)
-    held = witnessing.file_witnesses(sources, order.trust, order.checksums, order.timestamps, cutoff)
+    held = witnessing.file_witnesses(sources, trust, digest, order.trust, order.checksums, order.timestamps, cutoff)
     indexes = corroborating.survey_indexes(order.indexes, work, runner)
     identity = [held.identity, [digest for _, digest in indexes]]
     return Gathered(trust, order.indexes, held.witnesses, dict(held.used), list(held.said), identity)

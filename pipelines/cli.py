@@ -76,9 +76,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _freeze_and_curate(made: dict[str, argparse.ArgumentParser]) -> None:
-    source = (
-        "file, folder, glob or fsspec URL of WARC, ARC, WET, WACZ, Parquet, JSONL or Wikipedia XML (README: sources and presets)"
-    )
+    source = "file, folder, glob or fsspec URL of WARC, ARC, WET, WACZ, Parquet, JSONL or Wikipedia XML (README: Readers, Presets)"
     for name in ("freeze", "curate"):
         made[name].add_argument(
             "--extract", choices=extractors.names(), help="how HTML becomes text; the same as --extract.extractor=NAME"
@@ -97,7 +95,9 @@ def _freeze_and_curate(made: dict[str, argparse.ArgumentParser]) -> None:
         "--redact", metavar="LIST", help="with --extends: keys or URLs, one a line, whose texts go; their leaf hashes stay"
     )
     made["freeze"].add_argument("--sign", metavar="KEY", help="Ed25519 private key (PEM or note format) that signs the checkpoint")
-    made["freeze"].add_argument("--trust", metavar="FILE.yaml", help="trust list: whose word counts, by digest (README: witnesses)")
+    made["freeze"].add_argument(
+        "--trust", metavar="FILE.yaml", help="trust list: whose word counts, by digest (README: Attestation)"
+    )
     witness: dict[str, Any] = {"action": "append", "default": [], "metavar": "FILE"}
     made["freeze"].add_argument("--checksums", help="published list of checksums that SOURCE files stand in; may repeat", **witness)
     made["freeze"].add_argument(
@@ -159,7 +159,7 @@ def _verify(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("target", metavar="SNAPSHOT|RUN|MIX|PROOF", help="folder, or proof file, to check")
     verb.add_argument("--anchor", metavar="SNAPSHOT-ID", help="the snapshot id that you trust, from elsewhere than this folder")
     verb.add_argument(
-        "--sample", type=_share, metavar="SHARE", help="check a random share of a snapshot; says what a change would escape with"
+        "--sample", type=float, metavar="SHARE", help="check a random share of a snapshot; says what a change would escape with"
     )
     verb.add_argument("--sample-seed", metavar="HEX", help="repeat the sample of an earlier --sample, which printed this")
     verb.add_argument(
@@ -168,13 +168,6 @@ def _verify(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--prove", metavar="KEY,...", help="write the proof that documents are in the snapshot, to --out")
     verb.add_argument("--out", metavar="FILE", help="where --prove writes")
     _revoked(verb)
-
-
-def _share(text: str) -> float:
-    share = float(text)
-    if not 0 < share <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share; give a number above 0 and at most 1, such as 0.01")
-    return share
 
 
 class _Version(argparse.Action):
@@ -258,6 +251,8 @@ def run(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:
         from pipelines import curate
 
         return curate.run(arguments.source, arguments.into, arguments.against, job)
+    if arguments.verb in ("mix", "query") and not arguments.revoked:
+        _refuse(arguments, "keys are for a list given with --revoked, and none is", "key")
     if arguments.verb == "mix":
         from pipelines import mix
 
@@ -301,8 +296,6 @@ def _verified(arguments: argparse.Namespace) -> dict[str, Any]:
     if proving.is_proof(arguments.target):
         _refuse(arguments, f"{arguments.target} is a proof and no folder", "sample", "sample_seed", "replay", "revoked")
         return proving.check(arguments.target, arguments.anchor, arguments.key)
-    if not arguments.revoked:
-        _refuse(arguments, f"{arguments.target} is a folder, of which only a list given with --revoked is held against keys", "key")
     if arguments.sample is None and not arguments.replay:
         _refuse(arguments, "neither --sample nor --replay draws anything", "sample_seed")
     summary = verify.run(
@@ -312,6 +305,7 @@ def _verified(arguments: argparse.Namespace) -> dict[str, Any]:
         sample=arguments.sample,
         replay=arguments.replay,
         sample_seed=arguments.sample_seed,
+        keys=() if arguments.revoked else arguments.key,
     )
     if arguments.revoked and int(summary["exit_code"]) != 1:
         return proving.lowered(arguments.target, arguments.revoked, arguments.key, summary)
@@ -320,7 +314,7 @@ def _verified(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _refuse(arguments: argparse.Namespace, why: str, *names: str) -> None:
     """Raises `UsageError` where an option was given that this use of the verb would pass over in silence."""
-    if given := [name for name in names if getattr(arguments, name)]:
+    if given := [name for name in names if getattr(arguments, name) not in (None, [])]:
         raise UsageError(f"--{given[0].replace('_', '-')} would count for nothing: {why}. Leave it out.")
 
 

@@ -3,8 +3,9 @@
 A YAML file gives sections; `--section.key=value` on the command line goes over it. Unknown keys are errors.
 """
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -93,10 +94,27 @@ def _convert(kind: type[T], name: str, values: Mapping[str, Any], texts: Mapping
         typed = {field: _typed(name, field, fields[field], text) for field, text in texts.items()}
         return msgspec.convert({**values, **typed}, kind)
     except (msgspec.ValidationError, ValueError, TypeError) as error:
-        whole = " A whole object, such as a model, is a file of its own: --config FILE." if "got `str`" in str(error) else ""
+        whole = _choices(str(error), kind)
+        whole += " A whole object, such as a model, is a file of its own: --config FILE." if "got `str`" in str(error) else ""
         raise UsageError(
             f"section {name!r} of the configuration is wrong: {error}.{whole} See `lowbackground --help` and the README's table of keys."
         ) from error
+
+
+def _choices(said: str, kind: type[msgspec.Struct]) -> str:
+    """What a field takes, where an error says that it takes something else of a list."""
+    named = re.search(r"at `\$\.(\w+)|^--\w+\.(\w+) ", said)
+    if "Invalid enum value" not in said or named is None:
+        return ""
+    field = next(field for field in msgspec.structs.fields(kind) if field.name in named.groups())
+    choices = ", ".join(_literals(field.type))
+    return f" It takes: {choices}." if choices else ""
+
+
+def _literals(kind: Any) -> list[str]:
+    """The values of all `Literal` in a type."""
+    inner = get_args(kind)
+    return [str(value) for value in inner] if get_origin(kind) is Literal else [text for one in inner for text in _literals(one)]
 
 
 def _typed(section: str, field: str, kind: Any, text: str) -> Any:

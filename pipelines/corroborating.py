@@ -9,7 +9,7 @@ and not with the index.
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,7 +47,7 @@ LEVEL = "corroborated"
 
 _WANTED = pa.schema([("key", pa.string()), *indexes.CAPTURED])
 _HITS = pa.schema([*indexes.CAPTURED, ("entry", pa.int32())])
-_COUNTS = ("lines", "captures", "revisits", "without", "unreadable", "damaged")
+_COUNTS = tuple(field.name for field in fields(indexes.Counts))
 _SORTED = 1 << 20
 """Hashes that are written at a time."""
 
@@ -328,7 +328,7 @@ def _searched(number: int, name: str, confirmed: int, search: Stage, receipts: d
     """What an entry of the trust list gave."""
     own = [receipts[part["name"]] for part in search.parts if part["entry"] == number]
     total = {field: sum(receipt[field] for receipt in own) for field in _COUNTS}
-    text = f"index {name} is the first witness of {confirmed:,} documents: {total['lines']:,} lines, {total['captures']:,} captures"
+    text = f"index {name} is the first witness of {confirmed:,} document{'s'[: confirmed != 1]}: {total['lines']:,} lines, {total['captures']:,} captures"
     left = {
         "revisits": total["revisits"],
         "without a digest": total["without"],

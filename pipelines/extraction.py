@@ -124,7 +124,11 @@ class ExtractPart:
             return admitted
         # An index may confirm the interval that the leaf states, and not another one that a witness of the file cut.
         may = self.context.get("digests") and item.record_type == "response" and admitted[0].date_end == page.date_end
-        return admitted[0], _captured(page, _digests(page) if may else []) | {"witness": admitted[1], "source": piece["sha256"], "copy": piece["copy"]}
+        return admitted[0], _captured(page, _digests(page) if may else []) | {
+            "witness": admitted[1],
+            "source": piece["sha256"],
+            "copy": piece["copy"],
+        }
 
 
 def _clean(text: str | None) -> str | None:

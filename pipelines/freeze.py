@@ -61,7 +61,7 @@ def run(order: Order, job: "Job") -> dict[str, Any]:
         chain = freezing.Chain(target, plain, config.portable(settings), made, admission, runner, parent, index_only, signer)
         opened, said = chain.run(order)
         target.log("freeze", progress)
-    return summary(order.into, opened, said) | target.note()
+    return summary(order.into, opened, said, parent) | target.note()
 
 
 def _parent(order: Order, made: dict[str, Any]) -> Opened | None:
@@ -119,8 +119,17 @@ def _declaration(text: str | None) -> str | None:
     return text
 
 
-def summary(into: str, opened: Opened, said: Sequence[str] = ()) -> dict[str, Any]:
-    """The closing summary of a finished snapshot."""
+def _added(opened: Opened, parent: Opened) -> dict[str, int]:
+    """What a version has that its parent has not, by the counts of both; `redacted` counts documents, as `ineligible` does."""
+    ours, theirs = opened.manifest["counts"], parent.manifest["counts"]
+    documents, leaves = (ours[name] - theirs[name] for name in ("documents", "leaves"))
+    redacted = ours["ineligible"].get("redacted", 0) - theirs["ineligible"].get("redacted", 0)
+    return {"documents": documents, "leaves": leaves, "further_witnesses": leaves - documents, "redacted": redacted}
+
+
+def summary(into: str, opened: Opened, said: Sequence[str] = (), parent: Opened | None = None) -> dict[str, Any]:
+    """The closing summary of a finished snapshot, which extends `parent`."""
+    lines = []
     found = {
         "snapshot": into,
         "id": opened.id,
@@ -130,10 +139,16 @@ def summary(into: str, opened: Opened, said: Sequence[str] = ()) -> dict[str, An
         "tree": {name: opened.manifest["tree"][name] for name in ("size", "root")},
         **ordered(opened.manifest["counts"]),
     }
+    if parent is not None:
+        found["added"] = _added(opened, parent)
+        if not (any(found["added"].values()) or opened.manifest["signers"]):
+            lines.append("Nothing new: all that was given is in the parent already.")
+    if opened.manifest["signers"]:
+        found["verifier_key"] = ", ".join(opened.manifest["signers"])
     if said:
         found["notes"] = list(said)
     if opened.index_only:
-        found["line"] = "Index only: it can be deduplicated against, and holds no text that a mix could draw."
+        lines.append("Index only: it can be deduplicated against, and holds no text that a mix could draw.")
     if not opened.manifest["counts"]["documents"]:
-        found["line"] = "Warning: nothing was frozen; all records were rejected, for the reasons below."
-    return found
+        lines.append("Warning: nothing was frozen; all records were rejected, for the reasons below.")
+    return found | ({"line": " ".join(lines)} if lines else {})

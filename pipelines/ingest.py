@@ -93,8 +93,15 @@ def sidecar(sources: Sequence[Source], plain: dict[str, Any]) -> list[str]:
 
     options = config.restore({"read": plain["read"]}, "curate")["read"]
     found = reading.coverage(options, [source.file_path for source in sources])
-    told = (("files have no row in the sidecar", found.without_row), ("rows of the sidecar name no file", found.without_file))
-    return [f"{len(names):,} {what}, first {names[0]}" for what, names in told if names]
+    told = (
+        ("file has no row in the sidecar", "files have no row in the sidecar", found.without_row),
+        ("row of the sidecar names no file", "rows of the sidecar name no file", found.without_file),
+    )
+    return [
+        f"1 {one}, {names[0]}" if len(names) == 1 else f"{len(names):,} {many}, first {names[0]}"
+        for one, many, names in told
+        if names
+    ]
 
 
 def parts(

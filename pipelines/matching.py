@@ -74,7 +74,7 @@ class RankDocuments:
 
         A document is attested as its best leaf says. One whose text was redacted has no identity form.
         """
-        held, bound = (pa.schema([kind.field(name) for name in names]) for kind, names in REFERENCED)
+        held, bound = (pa.schema([kind.field(name) for name in names]) for kind, names in REFERENCE_COLUMNS)
         for number, snapshot in enumerate(snapshots):
             sql.view(con, f"snapshot{number}", snapshot["documents"], held)
             sql.view(con, f"leaves{number}", snapshot["leaves"], bound)
@@ -102,7 +102,7 @@ class RankDocuments:
 
 
 COMPARED = ("key", "content_id", "attestation", "date_end", "payload_digest")
-REFERENCED = (
+REFERENCE_COLUMNS = (
     (schema.SNAPSHOT_DOCUMENTS, (*COMPARED, "eligible")),
     (schema.LEAVES, ("index", "key", "attestation", "date_end", "payload_digest", "eligible", "redacted")),
 )

@@ -57,8 +57,9 @@ def run(
     plain, tokenizer = settings(mix)
     lowered = revocation.read_for(frozen, revoked, vkeys) if revoked else None
     order = Order(mix, plain, frozen, crawled, tokenizer, lowered)
+    idle = {"revoked_unmatched": revocation.unmatched(frozen, lowered)} if lowered else {}
     if job.dry_run:
-        return _dry_run(order, into)
+        return _dry_run(order, into) | idle
     progress = Progress(quiet=job.quiet)
     with Target(into, "mix") as target, Runner(job.workers, job.beam_args, progress) as runner:
         opened = target.claim(order.job)
@@ -70,7 +71,7 @@ def run(
                 raise
             opened = write(target, order, planned, runner)
             target.log("mix", progress)
-    return summary(into, opened) | target.note()
+    return summary(into, opened) | target.note() | idle
 
 
 def open_sources(snapshot: str, runs: Sequence[str]) -> tuple[Opened, list[Opened]]:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pipelines import moments
 from pipelines import mixing as steps
+from pipelines import moments
 from provenance import floor as floors
 from provenance.floor import Mix
 from provenance.identity import Tree
-from store import files, leaves, tables
+from store import files, leaves, revocation, tables
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
 from store.mixing import Part, Plan
@@ -102,7 +102,7 @@ def _candidates(mix: Mix, frozen: Opened, crawled: list[Opened], work: str, revo
     made, tree = Plan(mix.seed, work), leaves.tree(frozen)
     cutoff = moments.instant(frozen.manifest["cutoff"]) - moments.instant("1970-01-01")
     if revoked is not None:
-        made.revoke(revoked)
+        made.revoke(revocation.resolved(revoked, frozen))
     made.freeze(_parts(frozen), frozen.files("leaves"), cutoff // timedelta(microseconds=1))
     made.attest(mix.min_attestation)
     for number, run in enumerate(crawled):

@@ -21,7 +21,7 @@ _KEY = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _KEPT = ("key", "attestation")
 """Columns of a redacted document that stay beside what says that it was redacted."""
 LEAF_KEPT = ("index", "key", "leaf")
-ALIGNED = ("documents", "signatures", "tags", "evidence")
+BY_PART = ("documents", "signatures", "tags", "evidence")
 """Datasets whose files have the name of their documents' file."""
 
 
@@ -90,7 +90,7 @@ def parts(parent: Opened, redacted: dict[str, dict[str, Any]]) -> list[dict[str,
         entry["path"]
         for entry in parent.manifest["files"]
         for dataset, _, name in [entry["path"].partition("/")]
-        if dataset in ("bands", "leaves", "rejects") or (dataset in ALIGNED and name in named)
+        if dataset in ("bands", "leaves", "rejects") or (dataset in BY_PART and name in named)
     ]
     return [{"name": path.replace("/", "-"), "path": path, "url": files.join(parent.url, path)} for path in wanted]
 
@@ -99,7 +99,7 @@ def renamed(path: str, extension: str) -> str:
     """The name of the file that takes the place of `path`: it sorts where that one did."""
     folder, _, name = path.rpartition("/")
     if folder == "bands":  # what the index reads from the end of the name stays there
-        stem, mark, rest = name.partition("-b")
+        stem, mark, rest = name.rpartition("-b")  # a prefix may hold one too
         return f"{folder}/{stem.split('.')[0]}.r{extension}{mark}{rest}"
     return f"{folder}/{name.removesuffix('.parquet').split('.')[0]}.r{extension}.parquet"
 
@@ -156,7 +156,9 @@ class RedactFile:
         """The table with the redacted rows emptied of all that tells of the text."""
         place = pc.index_in(table["key"], value_set=self._keys()).combine_chunks()
         reasons = [self.context["redacted"][key]["reason"] for key in sorted(self.context["redacted"])]
-        why = pa.array(reasons, pa.string()).take(place)
+        # Leaves have a column of their own for it; elsewhere it stands with other reasons.
+        said = reasons if dataset == "leaves" else [f"redacted: {reason}" for reason in reasons]
+        why = pa.array(said, pa.string()).take(place)
         gone = pc.is_valid(place)
         columns = []
         for field in table.schema:
@@ -177,10 +179,9 @@ def _redacted(dataset: str, field: pa.Field, why: pa.Array) -> Any:
     kept: dict[str, Any] = dict.fromkeys(_KEPT if dataset == "documents" else ("key", "attestation", "rules"))
     if field.name in kept:
         return None
-    words = {"ineligible_reason": pc.binary_join_element_wise(pa.scalar("redacted: "), why, pa.scalar(""))}
     fixed = {"eligible": False, "byte_count": 0, "word_count": 0, "origin": "unknown", "log_likelihood_ratio": 0.0}
-    if dataset == "tags" and field.name == "reason":
-        return words["ineligible_reason"]
+    if field.name == ("reason" if dataset == "tags" else "ineligible_reason"):
+        return why
     if dataset == "tags" and field.name == "basis":
         return pa.scalar([], field.type)
-    return words.get(field.name, pa.scalar(fixed.get(field.name), field.type))
+    return pa.scalar(fixed.get(field.name), field.type)

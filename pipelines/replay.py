@@ -63,7 +63,7 @@ def replay(opened: Opened, sources: Sequence[str], share: float | None, seed: st
     found, missing = _find(opened, sources)
     if not found:
         raise UsageError(
-            f"--replay: none of the {len(missing)} source files of {opened.url} is among SOURCES, by size and SHA-256; nothing can be "
+            f"--replay: none of the {len(missing)} source file{'' if len(missing) == 1 else 's'} of {opened.url} is among SOURCES, by size and SHA-256; nothing can be "
             "extracted again. Name the files that it was frozen from."
         )
     total = sum(source.documents for source in found)
@@ -87,15 +87,21 @@ def replay(opened: Opened, sources: Sequence[str], share: float | None, seed: st
         "sources_missing": missing[:NAMED] + ([f"and {len(missing) - NAMED} more"] if len(missing) > NAMED else []),
         "drawn": len(drawn),
         "equal": len(drawn) - len(differ),
-        "bound": bound(len(differ), len(drawn)),
+        "bound": bound(len(differ), len(drawn), total, len(drawn) == total or len(drawn) < wanted),
         "differ": differ,
         "paths": {document.key: document.path for document in drawn if document.key in proven},
         "other_parameters": sorted({what for found_other in other.values() for what in found_other}),
     }
 
 
-def bound(differing: int, drawn: int) -> str:
-    """What a sample says of all documents of the sources that were found, at 95 % confidence."""
+def bound(differing: int, drawn: int, total: int, whole: bool) -> str:
+    """What `drawn` of `total` documents say of all documents of the sources that were found: at 95 % confidence, or of each
+    where the sample is the `whole`, which leaves out only what has no place in its source any more."""
+    if whole:
+        found = f"all {drawn:,} were extracted again, {f'and {differing:,} differ' if differing else 'all equal'}"
+        left = total - drawn
+        more = f"; {left:,} more {'has' if left == 1 else 'have'} no place in a source, as redacted documents" if left else ""
+        return (found if drawn else "no document of these files could be extracted again") + more
     limit = sampling.upper_bound(differing, drawn)
     if differing == 0 and drawn:
         return (

@@ -15,34 +15,58 @@ def run(target: str, out: str | None = None, mix: str | None = None, verificatio
     """Writes the report of what lies at `target`; returns its path and what it shows.
 
     `out` is where to write (default `TARGET.html` beside the folder). For a run, `mix` adds the step into that mix's
-    shards. For a mix, `verification` is a summary of `verify`; without one, the mix is verified without an anchor.
-    Raises `UsageError` where there is nothing finished, or where `mix` goes with something else than a run.
+    shards. `verification` is a summary of `verify`, which the page tells; without one, a mix is verified without an anchor,
+    and the page of anything else says that it was not. Raises `UsageError` where there is nothing finished, or where `mix` goes with
+    something else than a run.
     """
+    import duckdb
+
     opened = open_any(target)
     if mix is not None and opened.kind != "run":
         raise UsageError(
             f"{target} is a {opened.kind}, and the way into a mix is shown for a run. Leave the mix out, or name the run."
         )
     name = files.join(target).rsplit("/", 1)[-1].partition("@")[0] or opened.kind
-    data = _render(opened, name, target, mix, verification)
+    if verification is None and opened.kind == "mix":
+        verification = _verify(target)
+    try:
+        data = _render(opened, name, mix, verification)
+    except (LowbackgroundError, duckdb.Error, ValueError) as error:
+        # That files are damaged is what the page has to say, where it cannot be drawn from them.
+        if verification is None or verification.get("exit_code") != 1:
+            raise
+        data = _damaged(opened, name, verification, error)
     where = out or f"{target.rstrip('/').rpartition('@')[0] or target.rstrip('/')}.html"
     files.write_bytes(where, data)
     return {"verb": "report", "kind": opened.kind, "target": target, "id": opened.id, "out": where, "bytes": len(data)}
 
 
-def _render(opened: Opened, name: str, target: str, mix: str | None, verification: dict[str, Any] | None) -> bytes:
+def _render(opened: Opened, name: str, mix: str | None, verification: dict[str, Any] | None) -> bytes:
     with connect(opened) as con:
         if opened.kind == "run":
             from pipelines.reporting import run_page
 
-            return run_page.render(opened, con, name, _in_mix(opened, mix) if mix else None)
+            return run_page.render(opened, con, name, _in_mix(opened, mix) if mix else None, verification)
         if opened.kind == "snapshot":
             from pipelines.reporting import snapshot_page
 
-            return snapshot_page.render(opened, con, name)
+            return snapshot_page.render(opened, con, name, verification)
         from pipelines.reporting import mix_page
 
-        return mix_page.render(opened, con, name, verification or _verify(target))
+        return mix_page.render(opened, con, name, verification)
+
+
+def _damaged(opened: Opened, name: str, verification: dict[str, Any], error: Exception) -> bytes:
+    """The page of what cannot be read far enough to draw it."""
+    from pipelines.reporting import page
+
+    why = str(error).split("\n", 1)[0]
+    answers = [
+        ("What is this?", f"What its manifest calls a {opened.kind}, with files that are damaged or missing."),
+        ("How much is verified human?", page.UNPROVEN),
+    ]
+    status = page.status(verification, f"It is damaged so that nothing more can be shown: {why}")
+    return page.page(name, opened.kind, f"{opened.kind} {opened.id}", answers, [], [status])
 
 
 def _in_mix(opened: Opened, mix: str) -> dict[str, int]:

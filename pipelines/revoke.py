@@ -20,7 +20,9 @@ def items(text: str) -> list[revocation.Item]:
         if not words or words[0].startswith("#"):
             continue
         if len(words) < 2:
-            raise UsageError(f"line {number}: {line.strip()[:60]!r} is no `KIND VALUE REASON`; nobody could tell what it takes back.")
+            raise UsageError(
+                f"line {number}: {line.strip()[:60]!r} is no `KIND VALUE REASON`; nobody could tell what it takes back."
+            )
         found.append(revocation.Item(words[0], words[1], words[2].strip() if len(words) > 2 else "no reason given"))
     return found
 

@@ -196,7 +196,10 @@ class _Sealed:
         if standing["outcome"].null_count < standing.num_rows:
             self._drop(table.filter(old), standing.filter(old), captured.filter(old))
 
-    def _leaves(self, table: pa.Table, captured: pa.Table, names: Any, eligible: Any, keys: Any) -> None:
+    def _leaves(
+        self, table: pa.Table, captured: pa.Table, names: pa.ChunkedArray | str, eligible: pa.ChunkedArray, keys: pa.ChunkedArray
+    ) -> None:
+        """Writes the leaves of some rows: of documents by their own `keys`, of further witnesses by those of the documents that they are of."""
         columns = {
             "key": keys,
             "text_sha256": captured["text_sha256"],

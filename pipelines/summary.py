@@ -1,6 +1,8 @@
 """The closing table of a command, on standard output: what came in, what went out, and where it went."""
 
+import re
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 HIDDEN = {"exit_code", "verb", "rows", "why", "line", "kind", "result"}
@@ -11,6 +13,12 @@ DETAILS = {
     "verify": {"counts", "units", "anchored", "first_wrong_rows"},
 }
 """Parts of a verb's summary that stand in `--json`, in the manifest and in the report, and would bury the table."""
+
+GROUPED = 3
+"""Notes that end the same way, beyond which they are one note."""
+_FILE = re.compile(r"(?P<what>index|checksums|timestamp) (?P<name>.+?)(?:: | (?=counts for nothing))(?P<why>.+)", re.DOTALL)
+_IDLE = re.compile(r"for nothing|holds none of")
+_DIGEST = re.compile(r"[, ]*\b[0-9a-f]{64}\b")
 
 
 def show(verb: str, summary: dict[str, Any]) -> None:
@@ -27,14 +35,37 @@ def show(verb: str, summary: dict[str, Any]) -> None:
             print(line)
     for name, value in summary.items():
         if name not in HIDDEN | DETAILS.get(verb, set()) and value not in (None, {}):
-            _print(name, value, 0)
+            _print(name, notes(value) if name == "notes" else value, 0)
     for path, why in (summary.get("why") or {}).items():
         print(f"wrong: {path}: {why}", file=sys.stderr)
 
 
+def notes(lines: Sequence[str]) -> list[str]:
+    """What counted first, then what counted for nothing; of more than `GROUPED` files for which the same is said, one line."""
+    told = sorted(lines, key=lambda line: _IDLE.search(line) is not None)
+    found = {line: _FILE.fullmatch(line) if _IDLE.search(line) else None for line in told}
+    groups: dict[tuple[str, str], list[str]] = {}
+    for match in filter(None, found.values()):
+        groups.setdefault((match["what"], _DIGEST.sub("", match["why"])), []).append(match["name"])
+    out: list[str] = []
+    for line, idle in found.items():
+        what, why = (idle["what"], _DIGEST.sub("", idle["why"])) if idle else ("", "")
+        names = groups.get((what, why), [])
+        if len(names) <= GROUPED:
+            out.append(line)
+        elif idle and idle["name"] == names[0]:
+            first = ", ".join(names[:GROUPED])
+            out.append(f"{what}, each of {len(names):,} files: {why} ({first} and {len(names) - GROUPED:,} more; --json names all)")
+    return out
+
+
 def _print(name: str, value: Any, depth: int) -> None:
     label = f"{'  ' * depth}{name.replace('_', ' ')}"
-    if isinstance(value, dict):
+    if name == "notes" and isinstance(value, list):
+        print(label, *(f"  {line}" for line in value), sep="\n")
+    elif value == {}:
+        return
+    elif isinstance(value, dict):
         print(label)
         for inner, content in value.items():
             _print(str(inner), content, depth + 1)

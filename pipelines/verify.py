@@ -21,19 +21,25 @@ def run(
     sample: float | None = None,
     replay: Sequence[str] = (),
     sample_seed: str | None = None,
+    keys: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Verifies what lies at `target`; returns the summary with `wrong`, `missing`, `extra` and `exit_code`.
 
     Raises `UsageError` where nothing finished lies there. `anchor` is the id of the snapshot that the user trusts: the
     snapshot's own or that of a version which it extends, the one that a run was curated against, or the one that a mix draws
     its human side from. `sample` (0 < share <= 1) looks at a random part of a snapshot's files, and `replay` names SOURCES
-    to extract a random part of its documents from again; `sample_seed` repeats a draw.
+    to extract a random part of its documents from again; `sample_seed` (hex) repeats a draw. `keys` are verifier keys that the
+    user trusts: a checkpoint that one of them signed vouches for a snapshot as its id does.
     """
     anchor = _normal(anchor)
     if sample is not None and not 0 < sample <= 1:
         raise UsageError(
             f"--sample {sample} is no share of the files; nothing could be drawn. Give more than 0 and at most 1, such as 0.01."
         )
+    if sample_seed is not None:
+        from store import sampling
+
+        sample_seed = sampling.given_seed(sample_seed)
     try:
         kind, opened = _open(target)
     except CheckFailed as error:
@@ -42,13 +48,18 @@ def run(
         raise UsageError(
             f"--sample and --replay are for snapshots, and {target} is a {kind}. Leave them out: all of it is checked."
         )
+    if kind != "snapshot" and keys:
+        raise UsageError(
+            f"--key would count for nothing: it is for snapshots, proofs and lists given with --revoked, and {target} is a {kind}. "
+            "Name the id of its snapshot with --anchor."
+        )
     if kind == "mix":
         from store.verify_mix import verify_mix
 
         summary = verify_mix(target, anchor)
         return summary | {"kind": "mix", "target": target} | _verdict(summary, anchor)
     if kind == "snapshot":
-        return _snapshot(target, opened, anchor, quiet, sample, replay, sample_seed)
+        return _snapshot(target, opened, anchor, quiet, sample, replay, sample_seed, keys)
     meter = Meter("verify", sum(entry["size"] for entry in opened.manifest["files"]), quiet)
     summary = integrity.check_run(opened, meter).summary() | {"id": opened.id, "kind": kind, "target": target, "anchor": anchor}
     trusted = [snapshot["id"] for snapshot in opened.manifest["snapshots"]]
@@ -69,6 +80,7 @@ def _snapshot(
     share: float | None,
     replay: Sequence[str],
     seed: str | None,
+    keys: Sequence[str],
 ) -> dict[str, Any]:
     """Verifies a snapshot, or a sample of it."""
     from store import sampling
@@ -91,12 +103,39 @@ def _snapshot(
         summary["rules_other_then"] = older
     if replay and not (summary["wrong"] or summary["missing"]):
         _replay(opened, replay, share, seed, summary)
-    verdict = _verdict(summary, anchor)
+    vouched = _vouched(opened, keys, summary)
+    verdict = _verdict(summary, anchor or vouched)
     if verdict["exit_code"] != 1 and share is not None:
-        verdict["result"] = "SAMPLED, NO CHANGE FOUND" if anchor else "SAMPLED, NOT ANCHORED"
+        verdict["result"] = "SAMPLED, NO CHANGE FOUND" if anchor or vouched else "SAMPLED, NOT ANCHORED"
+    if verdict["exit_code"] == 0 and vouched:
+        verdict["result"] += f", SIGNED BY {vouched}"
     if verdict["exit_code"] == 0 and extends:
         verdict["result"] += ", EXTENDS THE ANCHOR"
     return _describe(opened, summary, extends) | verdict
+
+
+def _vouched(opened: Opened, keys: Sequence[str], summary: dict[str, Any]) -> str:
+    """Whose trusted signature the snapshot's checkpoint has; empty where no key is given. Notes who signed it."""
+    from store import checkpoint, notes
+
+    summary["signed_by"] = (
+        [verifier.name for verifier in notes.verifiers(opened.manifest["signers"])] if not summary["wrong"] else []
+    )
+    known, where = notes.verifiers(keys), checkpoint.path(opened.id)
+    if not known:
+        return ""
+    try:
+        signed = checkpoint.verify(files.read_bytes(files.join(opened.url, where)), known, where)[1]
+        return " AND ".join(verifier.name for verifier in signed)
+    except FileNotFoundError:
+        _blame(
+            summary,
+            f"{manifest.MANIFESTS}/{opened.id}.json",
+            "nobody signed this version, so no key vouches for it; name its id with --anchor",
+        )
+    except CheckFailed as error:
+        _blame(summary, where, str(error))
+    return ""
 
 
 def _blame(summary: dict[str, Any], path: str, why: str) -> None:
@@ -120,7 +159,10 @@ def _extended(opened: Opened, anchor: str) -> dict[str, Any]:
         raise CheckFailed(f"the anchor is {anchor}, and this snapshot is {opened.id}, which does not extend it")
     for parent, version in pairwise(versions[at:]):
         check_chain(version, parent)
-    return {"id": anchor, "size": versions[at].manifest["tree"]["size"]}
+    signed, now = ({tuple(key.split("+")[:2]) for key in one.manifest["signers"]} for one in (versions[at], opened))
+    told = [", ".join(map("+".join, sorted(keys))) or "nobody" for keys in (signed, now)]
+    by = f"; the anchor is signed by {told[0]}, and this version by {told[1]}" if signed - now else ""
+    return {"id": anchor, "size": versions[at].manifest["tree"]["size"], "signed": by}
 
 
 def _replay(opened: Opened, sources: Sequence[str], share: float | None, seed: str, summary: dict[str, Any]) -> None:
@@ -192,11 +234,15 @@ def _describe(opened: Opened, summary: dict[str, Any], extends: dict[str, Any] |
         line = f"{counts['records']:,} records = {counts['documents']:,} documents + {counts['rejects']:,} rejects; nothing was lost silently"
         return summary | {"line": line}
     levels = ", ".join(f"{number:,} {level}" for level, number in sorted(counts["eligible"].items()) if number) or "none"
-    line = f"{counts['documents']:,} documents unchanged since id {opened.id[:12]}; eligible as human, by attestation: {levels}; cutoff {opened.manifest['cutoff']}"
+    sampled = summary.get("sampled")
+    gone = (counts.get("ineligible") or {}).get("redacted", 0)
+    held = counts["documents"] - gone
+    state = ("" if sampled else " unchanged") + (f", {gone:,} redacted," if gone else "")
+    line = f"{held:,} document{'' if held == 1 else 's'}{state} {'of' if sampled else 'since'} id {opened.id[:12]}; eligible as human, by attestation: {levels}; cutoff {opened.manifest['cutoff']}"
     if extends:
-        line += f"; extends the anchor {extends['id'][:12]}, whose {extends['size']:,} leaves are the first of its {opened.manifest['tree']['size']:,} by consistency proof"
-    if sampled := summary.get("sampled"):
-        line = f"{_chances(sampled)}; {line.replace('unchanged since', 'of')}"
+        line += f"; extends the anchor {extends['id'][:12]}, whose {extends['size']:,} leaves are the first of its {opened.manifest['tree']['size']:,} by consistency proof{extends['signed']}"
+    if sampled:
+        line = f"{_chances(sampled)}; {line}"
     return summary | {"line": line}
 
 

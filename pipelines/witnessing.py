@@ -63,26 +63,21 @@ def trust_list(url: str) -> tuple[Trust, str]:
 
 def file_witnesses(
     sources: Sequence[Source],
-    trust_url: str | None,
+    trust: Trust,
+    digest: str,
+    base_url: str,
     checksum_urls: Sequence[str],
     stamp_urls: Sequence[str],
     cutoff: str,
     highest_target: int = opentimestamps.HIGHEST_TARGET,
 ) -> FileWitnesses:
-    """The best witness before the cutoff of each source file. `highest_target` bounds the work of Bitcoin's headers from below.
+    """The best witness before the cutoff of each source file. `digest` is the SHA-256 of the trust list, beside whose `base_url`
+    its certificates and headers lie; `highest_target` bounds the work of Bitcoin's headers from below.
 
     Raises `UsageError` for a list, token, certificate or header file that cannot be read or is not the one that the trust list
-    names, and for witnesses without a trust list.
+    names.
     """
-    if trust_url is None:
-        if given := [*checksum_urls, *stamp_urls]:
-            raise UsageError(
-                f"{given[0]} was given as a witness without a trust list, and nobody says whose word it is. Name it in a list "
-                "and give that with --trust."
-            )
-        return FileWitnesses()
-    trust, digest = trust_list(trust_url)
-    weighed = _Weighed(sources, trust, trust_url, moments.instant(cutoff), highest_target)
+    weighed = _Weighed(sources, trust, base_url, moments.instant(cutoff), highest_target)
     lists = [weighed.add_list(url) for url in checksum_urls]
     stamps = weighed.add_stamps(stamp_urls)
     weighed.found.identity = {"trust": digest, "checksums": sorted(set(lists)), "timestamps": sorted(set(stamps))}
@@ -96,8 +91,8 @@ def file_witnesses(
 class _Weighed:
     """The witnesses of one freeze, as they are added one by one; the order in which they come changes nothing but the lines said."""
 
-    def __init__(self, sources: Sequence[Source], trust: Trust, trust_url: str, cutoff: datetime, highest_target: int):
-        self.trust, self.base, self.cutoff, self.highest_target = trust, trust_url, cutoff, highest_target
+    def __init__(self, sources: Sequence[Source], trust: Trust, base_url: str, cutoff: datetime, highest_target: int):
+        self.trust, self.base, self.cutoff, self.highest_target = trust, base_url, cutoff, highest_target
         self.sources = {source.sha256: source for source in sources}
         self.subjects = [_Subject(source.url, sha256, (sha256,)) for sha256, source in self.sources.items()]
         self.lists = trust.by_digest("checksums")
@@ -107,11 +102,11 @@ class _Weighed:
     def add_list(self, url: str) -> str:
         """Weighs a checksum list; returns its SHA-256."""
         sha256, parsed = self._list(url)
-        held = set(parsed.names.get("sha256", {}))
+        held = set(parsed.digests.get("sha256", ()))
         for algorithm in WIDE:
-            if algorithm in parsed.names:
+            if algorithm in parsed.digests:
                 files_by_digest = self._by_digest(algorithm, self._files)
-                held |= {files_by_digest[digest].sha256 for digest in parsed.names[algorithm] if digest in files_by_digest}
+                held |= {files_by_digest[digest].sha256 for digest in parsed.digests[algorithm] if digest in files_by_digest}
         subject = _Subject(url, sha256, tuple(sorted(held)), self.lists.get(sha256))
         self.subjects.append(subject)
         self._weigh_list(subject, checksums.refusal(parsed.refused))
@@ -132,7 +127,7 @@ class _Weighed:
                     raise UsageError(
                         f"--checksums {url} {error}. No file is witnessed by it; give the list as it was published."
                     ) from error
-            missing = [name for name in WIDE if name in parsed.names and name not in wanted]
+            missing = [name for name in WIDE if name in parsed.digests and name not in wanted]
             if not missing:
                 break
             for name in missing:

@@ -131,8 +131,8 @@ def _remedy(name: str, theirs: Any) -> str:
     if name not in MinHash.__struct_fields__:
         return "Use the release of Lowbackground that froze the snapshot, or freeze it again with this one."
     if theirs == getattr(MinHash(), name):
-        return f"Rerun curate without --minhash.{name}."
-    return f"Rerun curate with --minhash.{name}={theirs}."
+        return f"Run the same command again without --minhash.{name}."
+    return f"Run the same command again with --minhash.{name}={theirs}."
 
 
 def check_compatible(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:

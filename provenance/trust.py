@@ -78,7 +78,7 @@ def parse(data: bytes) -> Trust:
         raise ValueError(f"the trust list has {len(data)} bytes, and at most {MAX_BYTES} are read; name fewer files in it")
     document = _yaml(data)
     if not isinstance(document, dict) or set(document) != {"witnesses"} or not isinstance(document["witnesses"], list):
-        raise ValueError("a trust list has one key, `witnesses`, with a list of entries; see provenance/trust.py for an example")
+        raise ValueError("a trust list has one key, `witnesses`, with a list of entries; see the README, section Attestation")
     entries = tuple(_entry(number, item) for number, item in enumerate(document["witnesses"], 1))
     names: dict[str, int] = {}
     owners: dict[str, str] = {}

@@ -8,8 +8,6 @@ else, loads no extension and cannot be talked out of it. What is not in the mani
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +20,7 @@ from store import files, revocation
 from store.errors import CheckFailed, UsageError
 from store.manifest import MANIFEST, MANIFESTS, Opened, open_any, open_mix
 from store.revocation import Revocations
-from store.sql import best_leaves, pattern, quote, register
+from store.sql import best_leaves, insert, pattern, quote, register, spill_folder
 
 if TYPE_CHECKING:
     import duckdb
@@ -133,7 +131,7 @@ def connect(target: str | Opened, revoked: Revocations | None = None) -> "duckdb
     opened = target if isinstance(target, Opened) else open_target(target)
     con = duckdb.connect(":memory:", config=_CLOSED)
     con.execute("SET TimeZone = 'UTC'")
-    con.execute(f"SET temp_directory = {quote(os.path.join(tempfile.gettempdir(), f'lowbackground-duckdb-{os.getpid()}'))}")
+    con.execute(f"SET temp_directory = {quote(spill_folder())}")
     register(con, opened.url)
     try:
         _create_views(con, opened)
@@ -153,7 +151,7 @@ def connect(target: str | Opened, revoked: Revocations | None = None) -> "duckdb
 
 def _revoke(con: "duckdb.DuckDBPyConnection", opened: Opened, revoked: Revocations) -> None:
     """The tables that say what a list holds and touches."""
-    con.from_arrow(revoked.table()).create("revoked")
+    revocation.load(con, revocation.resolved(revoked, opened) if opened.kind == "snapshot" else revoked.table().to_batches())
     if opened.kind == "snapshot":
         levels = _list(list(ATTESTATIONS))
         con.execute(
@@ -164,9 +162,8 @@ def _revoke(con: "duckdb.DuckDBPyConnection", opened: Opened, revoked: Revocatio
         con.execute("CREATE TABLE touched (mix VARCHAR, key VARCHAR, kind VARCHAR, value VARCHAR, reason VARCHAR)")
         for name, mix in each_mix(opened).items():
             if revoked.applies(*revocation.of_mix(mix)):
-                con.from_arrow(revocation.touched(mix, revoked)).create_view("found")
-                con.execute(f"INSERT INTO touched SELECT {quote(name)}, * FROM found")
-                con.execute("DROP VIEW found")
+                batches = revocation.touched(mix, revoked)
+                insert(con, "touched", (batch.add_column(0, "mix", pa.repeat(name, batch.num_rows)) for batch in batches))
 
 
 def identifier(name: str) -> str:
@@ -254,10 +251,15 @@ def _shards(con: "duckdb.DuckDBPyConnection", opened: Opened) -> str:
     parts = []
     for number, url in enumerate(opened.files("data")):
         if url.endswith(".parquet"):
-            source, row = f"read_parquet({quote(pattern(url))}, file_row_number = true, hive_partitioning = false)", "file_row_number"
+            source, row = (
+                f"read_parquet({quote(pattern(url))}, file_row_number = true, hive_partitioning = false)",
+                "file_row_number",
+            )
         elif ".jsonl" in url.rsplit("/", 1)[-1]:
             fields = ", ".join(f"{quote(name)}: {quote(kind)}" for name, kind in types.items())
-            source = f"read_json({quote(pattern(url))}, format = 'newline_delimited', hive_partitioning = false, columns = {{{fields}}})"
+            source = (
+                f"read_json({quote(pattern(url))}, format = 'newline_delimited', hive_partitioning = false, columns = {{{fields}}})"
+            )
             row = "row_number() OVER () - 1"
         else:
             raise UsageError(

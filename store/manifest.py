@@ -5,6 +5,7 @@ name it is; a run or a mix carries the digest of the rest of its manifest in the
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -29,8 +30,8 @@ def placing(url: str) -> set[str]:
     """Files that an unfinished command is moving into the folder `url`: no version lists them yet. None are known where it has
     just finished, or where what it says of them cannot be read."""
     try:
-        return set(json.loads(files.read_bytes(files.join(url, WORK, PLACING))))
-    except (FileNotFoundError, ValueError, TypeError):
+        return set(msgspec.json.decode(files.read_bytes(files.join(url, WORK, PLACING)), type=list[str]))
+    except (FileNotFoundError, ValueError, msgspec.MsgspecError):
         return set()
 
 
@@ -112,16 +113,17 @@ def write_snapshot(target: str, body: dict[str, Any], work: str | None = None) -
     return Opened(target, name, manifest)
 
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
+"""A number of things; every reader of JSON has integers up to 2**53 exactly."""
 Digest = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
 """SHA-256 in lower-case hexadecimal: of a file, a manifest, or a node of the tree."""
 
 
 class _File(msgspec.Struct):
     path: str
-    sha256: str
-    size: int
-    rows: int | None
+    sha256: Digest
+    size: Count
+    rows: Count | None
 
 
 class _Extension(msgspec.Struct):
@@ -181,17 +183,28 @@ class _Mix(msgspec.Struct):
     files: list[_File]
 
 
+SNAPSHOT_PATH = re.compile(
+    r"(documents|leaves|rejects|sources|signatures|bands|evidence|tags)/[A-Za-z0-9][A-Za-z0-9._-]*\.parquet", re.ASCII
+)
+"""Where the files of a snapshot lie: a name has nothing that could be a pattern or a value of a column."""
+
 SHAPES: dict[str, type[msgspec.Struct]] = {"run": _Run, "snapshot": _Snapshot, "mix": _Mix}
 """What every manifest of a kind has, at least; forged ones are refused before anything follows their paths."""
 
 
-def _check_paths(paths: list[str]) -> None:
-    """Raises `ValueError` for paths that lead out of the folder, or that stand there twice."""
+def _check_paths(kind: str, paths: list[str]) -> None:
+    """Raises `ValueError` for paths that lead out of the folder or stand there twice and, in a snapshot, for those that are no
+    Parquet file of its datasets, which a reader of these would pass over."""
     for path in paths:
         if not path or path.startswith("/") or "\0" in path or not all(part not in ("", ".", "..") for part in path.split("/")):
             raise ValueError(f"it lists the path {path[:80]!r}, which is none below its folder")
     if len(set(paths)) != len(paths):
         raise ValueError("it lists a file twice")
+    if kind == "snapshot":
+        if strange := [path for path in paths if not SNAPSHOT_PATH.fullmatch(path)]:
+            raise ValueError(f"it lists {strange[0][:80]!r}, which is no Parquet file of a snapshot's datasets")
+        if paths != sorted(paths):
+            raise ValueError("its files are not sorted by path")
 
 
 def changes(what: str, ours: int, theirs: int) -> list[str]:
@@ -232,7 +245,7 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
         readable = manifest.get("schema_version") == SCHEMA_VERSION
         if manifest["kind"] in SHAPES and readable:
             msgspec.convert(manifest, SHAPES[manifest["kind"]])
-            _check_paths([entry["path"] for entry in manifest["files"]])
+            _check_paths(manifest["kind"], [entry["path"] for entry in manifest["files"]])
     except (ValueError, TypeError, RecursionError, msgspec.ValidationError) as error:
         raise CheckFailed(
             f"{where} is not a manifest as this project writes them ({error}); what it describes cannot be trusted. "
@@ -281,6 +294,8 @@ def _newest(url: str, ids: list[str]) -> str:
     for name in ids:
         where = files.join(url, MANIFESTS, f"{name}.json")
         known = parse(files.read_bytes(where), where)
+        if known["kind"] != "snapshot":
+            raise CheckFailed(f"{where} describes a {known['kind'][:40]!r}, not a snapshot.")
         before |= {known.get("parent"), *(extension["manifest"] for extension in known.get("tree", {}).get("extensions", []))}
     heads = [name for name in ids if name not in before]
     if len(heads) != 1:

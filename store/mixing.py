@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from provenance.schema import ATTESTATIONS, LEAVES, SELECTION
 from store import revocation, sql
-from store.revocation import Revocations
 
 PLANNED = SELECTION.append(
     pa.field("leaf_index", pa.int64(), metadata={"doc": "index of the leaf in the snapshot's tree, null for others"})
@@ -92,11 +91,10 @@ class Plan:
         sql.register(self.con, url)
         return sql.pattern(url)
 
-    def revoke(self, revoked: Revocations) -> None:
-        """Takes a list, resolved for the snapshot, of leaves that prove nothing any more. To be said before the snapshot is read."""
-        self.con.register("named", revoked.table())
-        self.con.execute("INSERT INTO revoked SELECT * FROM named")
-        self.con.unregister("named")
+    def revoke(self, items: Iterable[pa.RecordBatch]) -> None:
+        """Takes a list, `revocation.resolved` for the snapshot, of leaves that prove nothing any more. To be said before the
+        snapshot is read."""
+        sql.insert(self.con, "revoked", items)
 
     def freeze(self, parts: Sequence[Part], leaves: Sequence[str], cutoff_us: int) -> None:
         """Reads the snapshot's documents, each with its best leaf, which says how well it is attested.
@@ -138,7 +136,10 @@ class Plan:
         """Reads the kept documents of one run with their tags."""
         self.con.execute("CREATE TEMP TABLE tag (key VARCHAR, origin VARCHAR, canonical VARCHAR)")
         for url in tags:
-            self.con.execute("INSERT INTO tag SELECT key, origin, canonical FROM read_parquet(?, hive_partitioning = false)", [self._readable(url)])
+            self.con.execute(
+                "INSERT INTO tag SELECT key, origin, canonical FROM read_parquet(?, hive_partitioning = false)",
+                [self._readable(url)],
+            )
         for part in parts:
             self.con.execute(
                 "INSERT INTO crawled SELECT ?, ?, d.file_row_number, key, content_id, origin, byte_count "

@@ -65,7 +65,13 @@ def _best(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
     def order(row: dict[str, Any]) -> tuple[Any, ...]:
         end = row["date_end"]
-        return (-ATTESTATIONS.index(row["attestation"]), end is None, identity.moment(end), row["payload_digest"] or "~", row["index"])
+        return (
+            -ATTESTATIONS.index(row["attestation"]),
+            end is None,
+            identity.moment(end),
+            row["payload_digest"] or "~",
+            row["index"],
+        )
 
     return min(rows, key=order)
 

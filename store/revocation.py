@@ -9,11 +9,11 @@ item: kind, value, and the reason in words. Items stand sorted, each once.
 * `source HEX`: all documents of a source file, by its SHA-256.
 
 The scope is a snapshot's id (the list is then for that version and all that extend it), an origin (the name of one of the
-snapshot's signers: all its versions) or `*`.
+snapshot's signers: the versions that it signed, and those that extend them) or `*`.
 """
 
+import contextlib
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,13 +21,12 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from provenance import identity
-from provenance.schema import ATTESTATIONS
-from store import files, notes, sql, tables, verify_join
+from provenance.schema import ATTESTATIONS, SOURCES
+from store import files, notes, proofs, sql, tables, verify_join
 from store.errors import CheckFailed, UsageError
-from store.manifest import Opened, parse
+from store.manifest import Opened, open_version, parse
 from store.notes import Signer
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ HEADER = "lowbackground-revocations v1"
 ANY = "*"
 LIMIT = 1 << 26
 """Bytes of a list."""
+SHOWN = 5
+"""Items of a list that are named where they match nothing."""
 KINDS = {
     "key": re.compile(r"[0-9a-f]{32}", re.ASCII),
     "leaf": re.compile(r"[0-9a-f]{64}", re.ASCII),
@@ -46,7 +47,8 @@ KINDS = {
 ITEMS = pa.schema([(name, pa.string()) for name in ("kind", "value", "reason")])
 TOUCHED = pa.schema([(name, pa.string()) for name in ("key", *ITEMS.names)])
 _COLUMNS = {"key": "key", "leaf": "leaf", "witness": "witness"}
-"""Which column of a leaf each kind is about; `source` is about keys that `resolve` finds."""
+"""Which column of a leaf each kind is about; `source` is about keys that `resolved` finds."""
+_BATCH = 1 << 13
 
 
 class Item(NamedTuple):
@@ -70,27 +72,10 @@ class Revocations:
         columns = list(zip(*self.items, strict=True)) or [(), (), ()]
         return pa.table([pa.array(column, pa.string()) for column in columns], schema=ITEMS)
 
-    def values(self, kind: str) -> pa.Array:
-        """Values of one kind, sorted."""
-        return pa.array([item.value for item in self.items if item.kind == kind], pa.string())
-
-    def lowered(self, leaves: pa.RecordBatch | pa.Table) -> pa.BooleanArray:
-        """Which leaves (rows with `key`, `leaf` and `witness`) the list takes away; never null.
-
-        `source` items take none here: replace them by keys with `resolve` first.
-        """
-        taken = pa.array([False] * leaves.num_rows, pa.bool_())
-        for kind, column in _COLUMNS.items():
-            values = self.values(kind)
-            if len(values) and leaves.num_rows:
-                found = pc.is_in(leaves.column(column), values)
-                taken = pc.or_(taken, found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found)
-        return taken
-
-    def applies(self, name: str, manifest: dict[str, Any]) -> bool:
-        """Whether the list is for the snapshot of this id and manifest."""
+    def applies(self, name: str, manifest: dict[str, Any], signers: Iterable[str] = ()) -> bool:
+        """Whether the list is for the snapshot of this id and manifest; `signers` are verifier keys beside the manifest's."""
         before = [extension.get("manifest") for extension in manifest.get("tree", {}).get("extensions", [])]
-        names = [vkey.partition("+")[0] for vkey in manifest.get("signers") or []]
+        names = [vkey.partition("+")[0] for vkey in [*(manifest.get("signers") or []), *signers]]
         return self.scope in (ANY, name, *before, *names)
 
 
@@ -151,52 +136,74 @@ def read(url: str, signers: Iterable[str] = (), vkeys: Iterable[str] = ()) -> Re
     return Revocations(found.scope, found.items, tuple(key.name for key in signed))
 
 
+def signers(opened: Opened) -> list[str]:
+    """Verifier keys of who signed a snapshot or a version that it extends: one that was made without a key names none itself.
+
+    Versions whose manifests are not there, or not what their names say, add nothing.
+    """
+    found = set(opened.manifest.get("signers") or [])
+    for extension in opened.manifest["tree"]["extensions"]:
+        if extension["manifest"] is not None:
+            with contextlib.suppress(FileNotFoundError, CheckFailed):
+                found.update(open_version(opened.url, extension["manifest"]).manifest.get("signers") or [])
+    return sorted(found)
+
+
 def read_for(opened: Opened, url: str, vkeys: Iterable[str] = ()) -> Revocations:
-    """The list in a file, for a snapshot, with its `source` items replaced by keys. Raises as `read`, and `UsageError` for
+    """The list in a file, for a snapshot, signed by one of its `signers` or of `vkeys`. Raises as `read`, and `UsageError` for
     a list of another scope."""
-    found = read(url, opened.manifest.get("signers") or [], vkeys)
-    if not found.applies(opened.id, opened.manifest):
+    trusted = signers(opened)
+    found = read(url, trusted, vkeys)
+    if not found.applies(opened.id, opened.manifest, trusted):
         raise UsageError(
             f"{url} is for {found.scope}, and this is snapshot {opened.id}, which does not extend it; it would lower nothing that it means. "
             "Name the list of this snapshot."
         )
-    return resolve(found, opened)
+    return found
 
 
-def resolve(revoked: Revocations, opened: Opened) -> Revocations:
-    """The list with each `source` item followed by `key` items for that file's documents, by recomputing their keys.
+def resolved(revoked: Revocations, opened: Opened) -> Iterator[pa.RecordBatch]:
+    """The items of a list (ITEMS), and after them a `key` item for each document of the files of its `source` items, by
+    recomputing the keys.
 
-    Reads the positions of all documents where there is such an item. An item that stands in the list by its own stays.
+    Reads the positions of all documents where there is such an item. A key that stands in the list by itself stands once.
     """
-    wanted = set(revoked.values("source").to_pylist())
-    if not wanted:
-        return revoked
+    yield from revoked.table().to_batches()
     reasons = {item.value: item.reason for item in revoked.items if item.kind == "source"}
-    copies = {(source, copy) for source, copy in _sources(opened) if source in wanted}
+    copies = [place for place in _sources(opened) if place[1] in reasons] if reasons else []
+    if not copies:
+        return
+    by_path: dict[str, list[tuple[str, str, int]]] = {}
+    for place in copies:
+        by_path.setdefault(place[0], []).append(place)
     held = {item.value for item in revoked.items if item.kind == "key"}
-    found = []
     for url in opened.files("documents"):
-        for batch in tables.batches(url, ["key", "offset", "member_offset"]):
-            for key, offset, member in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                for source, copy in copies:
-                    if key not in held and offset is not None and identity.key(source, copy, offset, member or 0) == key:
-                        found.append(Item("key", key, reasons[source]))
-    return Revocations(revoked.scope, tuple(sorted({*revoked.items, *found})), revoked.signed_by)
+        for batch in tables.batches(url, ["key", "file_path", "offset", "member_offset"], _BATCH):
+            found = []
+            for key, path, offset, member in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                # A redacted document has no position, and one of an index-only snapshot no path.
+                for _, source, copy in (copies if path is None else by_path.get(path, ())) if offset is not None else ():
+                    if key not in held and identity.key(source, copy, offset, member or 0) == key:
+                        found.append(Item("key", key, reasons[source])._asdict())
+            yield pa.RecordBatch.from_pylist(found, schema=ITEMS)
 
 
-def _sources(opened: Opened) -> Iterator[tuple[str, int]]:
-    """SHA-256 and copy number of each source file."""
+def _sources(opened: Opened) -> Iterator[tuple[str, str, int]]:
+    """Path, SHA-256 and copy number of each source file."""
     for url in opened.files("sources"):
-        for batch in tables.batches(url, ["sha256", "copy"]):
+        for batch in tables.batches(url, ["file_path", "sha256", "copy"]):
             yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
-def condition(alias: str = "") -> str:
+def load(con: "duckdb.DuckDBPyConnection", items: Iterable[pa.RecordBatch]) -> None:
+    """Makes the table `revoked` (ITEMS) in a database."""
+    con.from_arrow(ITEMS.empty_table()).create("revoked")
+    sql.insert(con, "revoked", items)
+
+
+def condition() -> str:
     """SQL: whether a row with the columns key, leaf and witness is taken away by the items in the table `revoked`."""
-    of = f"{alias}." if alias else ""
-    kinds = (
-        f"coalesce({of}{column} in (select value from revoked where kind = '{kind}'), false)" for kind, column in _COLUMNS.items()
-    )
+    kinds = (f"coalesce({column} in (select value from revoked where kind = '{kind}'), false)" for kind, column in _COLUMNS.items())
     return f"({' or '.join(kinds)})"
 
 
@@ -215,22 +222,30 @@ def judged() -> str:
     return JUDGED.format(levels=levels, revoked=condition())
 
 
-def revoked_keys(con: "duckdb.DuckDBPyConnection", revoked: Revocations) -> pa.Table:
-    """Documents of a connection's view `leaves` that a list lowers: key, level before and after (null where nothing is left).
+def _unmatched(con: "duckdb.DuckDBPyConnection", opened: Opened) -> dict[str, Any]:
+    """Items of the table `revoked` that name nothing in the snapshot: their number, and the first few."""
+    sql.view(con, "sources", opened.files("sources"), pa.schema([SOURCES.field("sha256")]))
+    columns = {**{kind: (column, "leaves") for kind, column in _COLUMNS.items()}, "source": ("sha256", "sources")}
+    lacking = " union all ".join(
+        f"select kind, value from revoked where kind = '{kind}' and value not in (select {column} from {held} where {column} is not null)"
+        for kind, (column, held) in columns.items()
+    )
+    rows = con.execute(f"select kind, value, count(*) over () from ({lacking}) order by kind, value limit {SHOWN}").fetchall()
+    return {"items": rows[0][2] if rows else 0, "first": [f"{kind} {value}" for kind, value, _ in rows]}
 
-    The list's `source` items must be resolved. Makes the table `revoked` in the connection.
-    """
-    con.from_arrow(revoked.table()).create("revoked")
-    levels = "[" + ", ".join(map(sql.quote, ATTESTATIONS)) + "]"
-    return con.sql(
-        f"select key, {levels}[before] as before, {levels}[after] as after from ({judged()}) where after is distinct from before order by key"
-    ).to_arrow_table()
+
+def unmatched(opened: Opened, revoked: Revocations) -> dict[str, Any]:
+    """`items` of a list that name nothing in a snapshot, by number, and the `first` few: what they mean is not lowered."""
+    with verify_join.connected(opened) as con:
+        load(con, revoked.table().to_batches())
+        return _unmatched(con, opened)
 
 
 def summary(opened: Opened, revoked: Revocations) -> dict[str, Any]:
-    """What a list, read by `read_for`, does to a snapshot: eligible documents and bytes per level before and after."""
+    """What a list, read by `read_for`, does to a snapshot: eligible documents and bytes per level before and after, and which of
+    its items name nothing in it."""
     with verify_join.connected(opened) as con:
-        con.from_arrow(revoked.table()).create("revoked")
+        load(con, resolved(revoked, opened))
         con.execute(f"create temp table judged as {judged()}")
         held = {}
         for column in ("before", "after"):
@@ -240,12 +255,15 @@ def summary(opened: Opened, revoked: Revocations) -> dict[str, Any]:
         lowered, lost = con.execute(
             "select count(*) filter (where after is distinct from before), count(*) filter (where after is null) from judged"
         ).fetchall()[0]
+        idle = _unmatched(con, opened)
     line = f"{lowered:,} documents lowered by {len(revoked.items):,} items, of which {lost:,} no longer count as human"
-    listed = {"scope": revoked.scope, "signed_by": list(revoked.signed_by), "items": len(revoked.items)}
+    if idle["items"]:
+        line += f"; {idle['items']:,} items name nothing in this snapshot, such as {idle['first'][0]}"
+    listed = {"scope": revoked.scope, "signed_by": list(revoked.signed_by), "items": len(revoked.items), "unmatched": idle}
     return listed | {**held, "lowered": lowered, "lost": lost, "line": line}
 
 
-def touched(opened: Opened, revoked: Revocations) -> pa.Table:
+def touched(opened: Opened, revoked: Revocations) -> Iterator[pa.RecordBatch]:
     """Human documents of a mix that a list takes away (TOUCHED: key, kind, value, reason), by the leaves that prove them.
 
     A document of a mix is proven by one leaf, so that nothing is left of it without that one. `source` items touch nothing
@@ -256,24 +274,28 @@ def touched(opened: Opened, revoked: Revocations) -> pa.Table:
     for entry in opened.entries("proof"):
         if not entry["path"].endswith(".leaves.zst"):
             continue
-        where = files.join(opened.url, entry["path"])
-        for key, leaf, witness in _leaves(files.read_bytes(where), where):
-            for kind, value in (("key", key), ("leaf", leaf), ("witness", witness)):
-                if (kind, value) in why:
-                    rows.append({"key": key, "kind": kind, "value": value, "reason": why[kind, value]})
-    return pa.Table.from_pylist(rows, schema=TOUCHED)
+        for leaf, found in _leaves(files.join(opened.url, entry["path"])):
+            for item in (("key", leaf.key), ("leaf", found), ("witness", leaf.witness)):
+                if item in why:
+                    rows.append(dict(zip(TOUCHED.names, (leaf.key, *item, why[item]), strict=True)))
+            if len(rows) >= _BATCH:
+                yield pa.RecordBatch.from_pylist(rows, schema=TOUCHED)
+                rows = []
+    yield pa.RecordBatch.from_pylist(rows, schema=TOUCHED)
 
 
-def _leaves(packed: bytes, where: str) -> Iterator[tuple[str, str, str]]:
-    """Key, hash and witness of each leaf of a shard's proof."""
+def _leaves(where: str) -> Iterator[tuple[identity.Leaf, str]]:
+    """Each leaf of a shard's proof, and its hash."""
     try:
-        stream: Any = pa.CompressedInputStream(pa.BufferReader(packed), "zstd")
-        with io.BufferedReader(stream, 1 << 20) as lines:
+        with (
+            files.open_input(where) as file,
+            pa.CompressedInputStream(file, "zstd") as stream,
+            io.BufferedReader(stream, 1 << 20) as lines,
+        ):
             while line := lines.readline(1 << 20):
                 data = line.partition(b" ")[2]
-                made = identity.Leaf._make(json.loads(data)[1:])
-                yield made.key, identity.leaf_hash(data).hex(), made.witness
-    except (ValueError, TypeError, OSError, pa.ArrowException) as error:
+                yield proofs.parse_leaf(data), identity.leaf_hash(data).hex()
+    except (ValueError, OSError, pa.ArrowException) as error:
         raise CheckFailed(f"{where} does not hold a mix's leaves ({error}). Run `lowbackground verify` on the mix.") from error
 
 

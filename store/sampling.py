@@ -8,16 +8,29 @@ permutation; rows are drawn by NumPy's PCG64, seeded with that digest, and are t
 import hashlib
 import math
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from store.errors import UsageError
+
 
 def fresh_seed() -> str:
     """A seed that nobody could know before: 16 bytes in hex."""
     return os.urandom(16).hex()
+
+
+def given_seed(text: str) -> str:
+    """A seed of an earlier sample, in the form in which it was printed. Raises `UsageError` for what can be none."""
+    if not re.fullmatch(r"[0-9a-f]{16,}", seed := text.strip().lower(), re.ASCII):
+        raise UsageError(
+            f"--sample-seed {text!r} is no seed, which has at least 16 hexadecimal digits; whoever can guess it knows what is not looked at. "
+            "Give the one that an earlier sample printed, or leave the option out."
+        )
+    return seed
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
 """DuckDB over lists of Parquet files, for the plans that a stage makes over keys and counts; spills to disk by itself."""
 
+import os
 import tempfile
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -26,9 +28,14 @@ def connect(scratch: str) -> "duckdb.DuckDBPyConnection":
     con = duckdb.connect(":memory:")
     con.execute("set TimeZone = 'UTC'; set autoinstall_known_extensions = false; set autoload_known_extensions = false")
     local = files.is_local(scratch)
-    spill = files.join(files.split_url(scratch)[1], "spill") if local else tempfile.mkdtemp(prefix="lowbackground-duckdb-")
+    spill = files.join(files.split_url(scratch)[1], "spill") if local else spill_folder()
     con.execute(f"set memory_limit = '{MEMORY}'; set temp_directory = {quote(spill)}")
     return con
+
+
+def spill_folder() -> str:
+    """A folder of one database's own that is not there: DuckDB makes it when it spills, and removes it when it is closed."""
+    return os.path.join(tempfile.gettempdir(), f"lowbackground-duckdb-{uuid.uuid4().hex}")
 
 
 def order_of_survival() -> str:
@@ -69,6 +76,14 @@ def view(con: "duckdb.DuckDBPyConnection", name: str, urls: Sequence[str], schem
     con.execute(
         f"create view {name} as select (list_position([{numbers}], filename) - 1)::int as {part}, file_row_number as row, {columns} from {source}"
     )
+
+
+def insert(con: "duckdb.DuckDBPyConnection", table: str, batches: Iterable[pa.RecordBatch]) -> None:
+    """Appends rows to a table of the same columns, batch by batch; what making a batch raises is raised."""
+    for batch in batches:
+        con.register("inserted", pa.Table.from_batches([batch]))
+        con.execute(f"insert into {table} select * from inserted")
+        con.unregister("inserted")
 
 
 def stream(con: "duckdb.DuckDBPyConnection", sql: str, size: int = 65536) -> Iterator[pa.RecordBatch]:

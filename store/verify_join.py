@@ -59,12 +59,17 @@ REPEATED = """
 """
 
 FURTHER = """
-    select w."index", w.key from (select * from leaves where names <> '') w left join leaves f on f.leaf = w.names
-      left join custodians a on a.witness = w.witness left join custodians b on b.witness = f.witness
-    where f."index" is null or f."index" >= w."index" or f.key is distinct from w.key
+    select w."index", w.key from (select * from leaves where names is distinct from '' and redacted is null) w
+      left join leaves f on f.leaf = w.names
+    where f."index" is null or f.names is distinct from '' or f.key is distinct from w.key
+      or f."index" >= (select max(start) from extensions where start <= w."index")
       or f.text_sha256 is distinct from w.text_sha256 or f.text_bytes is distinct from w.text_bytes
-      or f.witness = w.witness or a.custodian = b.custodian
+      or f.eligible is distinct from w.eligible
     order by 1 limit 1
+"""
+
+REPEATED_CUSTODIAN = """
+    select max("index"), key from leaves join custodians using (witness) group by key, custodian having count(*) > 1 order by 1 limit 1
 """
 
 HALF = """
@@ -74,14 +79,16 @@ HALF = """
 
 def leaf_faults(con: "duckdb.DuckDBPyConnection", opened: Opened) -> Iterator[tuple[str, Fault]]:
     """(path, fault) of the first leaf of each kind that only the others show to be wrong."""
-    stated = opened.manifest.get("witnesses") or {}
-    names = sorted((name, str(known["custodian"])) for name, known in stated.items())
+    names = sorted((name, str(known["custodian"])) for name, known in opened.manifest["witnesses"].items())
     kind = pa.schema([("witness", pa.string()), ("custodian", pa.string())])
     con.register("custodians", pa.table([[n for n, _ in names], [c for _, c in names]], schema=kind))
+    starts = [0, *accumulate(extension["size"] for extension in opened.manifest["tree"]["extensions"])]
+    con.register("extensions", pa.table({"start": pa.array(starts, pa.int64())}))
     where = Places(opened.entries("leaves"))
     for statement, why in (
         (REPEATED, "leaf {} is a second first leaf of the document {}"),
-        (FURTHER, "leaf {} names no earlier leaf of the document {} with the same text and the witness of another custodian"),
+        (FURTHER, "leaf {} names no first leaf of an earlier extension of the document {} with the same text and eligibility"),
+        (REPEATED_CUSTODIAN, "leaf {} is a second leaf of the document {} on the word of one custodian"),
         (HALF, "leaf {} and another of the document {}: one is redacted and one is not"),
     ):
         for index, key in con.execute(statement).fetchall():
@@ -146,7 +153,7 @@ def lacking(con: "duckdb.DuckDBPyConnection", opened: Opened) -> str | None:
 
 def redaction_faults(con: "duckdb.DuckDBPyConnection", opened: Opened) -> Iterator[tuple[str, Fault]]:
     """(path, fault) where a redacted document has left something behind, or is one in documents or leaves only."""
-    sketch = opened.manifest["parameters"]["minhash"]["permutations"] if opened.entries("signatures") else 1
+    sketch = opened.manifest["parameters"]["minhash"]["permutations"]
     kinds = {"documents": SNAPSHOT_DOCUMENTS, "signatures": signatures(int(sketch)), "tags": TAGS, "evidence": EVIDENCE}
     for dataset, kind in kinds.items():
         sql.view(con, f"all_{dataset}", opened.files(dataset), kind, "part")

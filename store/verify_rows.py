@@ -1,4 +1,4 @@
-"""What the rows of a snapshot say, recomputed: leaves' hashes from their fields, texts' digests, and whether both agree.
+"""What the documents of a snapshot say, recomputed, and how it is compared with what their leaves say.
 
 Documents and leaves lie in different orders. That both say the same is shown without a join: every row's statement is
 hashed with a secret of this process and the digests are added up modulo 2**256, so that equal sums mean equal multisets;
@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from provenance import identity
-from provenance.schema import LEAVES, SNAPSHOT_DOCUMENTS
-from store.damage import NO_ROW, Decoder, Fault, Held, page_fault
+from provenance.schema import SNAPSHOT_DOCUMENTS
+from store.damage import Decoder, Fault, Held, page_fault
 
 HIDDEN_COLUMNS = ("id", "url", "file_path", "dump", "metadata", "text")
 """Columns of documents that are null in an index-only snapshot."""
@@ -31,10 +31,13 @@ REDACTED = "redacted:"
 """Begins the `ineligible_reason` of a document whose text was removed."""
 
 BATCH = 2048
-BLOCK = 16
-"""Subtrees are hashed in blocks of at most 2**BLOCK leaves."""
 
-_encode = msgspec.json.Encoder().encode
+CONTENT_STEP = 16
+"""Of so many rows one content id is recomputed, with what it takes to be found in a file whose ids are all false: the identity
+form of all texts costs twice what all else of verifying does. Whoever writes a false one can only lose the crawl's copy of a text."""
+CONTENT_ROWS = 16
+
+encode = msgspec.json.Encoder().encode
 
 
 def spelled(column: Any) -> list[Any]:
@@ -80,109 +83,12 @@ def text_digests(texts: pa.Array) -> list[str | None]:
     return found
 
 
-def subtrees(start: int, hashes: bytes) -> list[tuple[int, bytes]]:
-    """(height, root) of the largest perfect subtrees that leaves [start, start + n) of a tree are made of, left to right."""
-    at, end, found = start, start + len(hashes) // 32, []
-    while at < end:
-        height = min((at & -at).bit_length() - 1 if at else BLOCK, (end - at).bit_length() - 1, BLOCK)
-        first = (at - start) * 32
-        found.append((height, identity.Tree(hashes[first : first + (32 << height)]).root))
-        at += 1 << height
-    return found
-
-
-class Joined:
-    """A tree that grows by perfect subtrees, each beginning at a multiple of its size: holds log2(size) hashes."""
-
-    def __init__(self) -> None:
-        self.size = 0
-        self._stack: list[tuple[int, bytes]] = []
-
-    def push(self, height: int, node: bytes) -> None:
-        self.size += 1 << height
-        while self._stack and self._stack[-1][0] == height:
-            height, node = height + 1, identity.node_hash(self._stack.pop()[1], node)
-        self._stack.append((height, node))
-
-    @property
-    def root(self) -> bytes:
-        if not self._stack:
-            return identity.merkle_root([])
-        node = self._stack[-1][1]
-        for _, left in reversed(self._stack[:-1]):
-            node = identity.node_hash(left, node)
-        return node
-
-
-@dataclass
-class LeafRows:
-    """What one file of leaves says."""
-
-    first: Tally
-    rows: int = 0
-    further: int = 0
-    redacted: int = 0
-    edges: tuple[tuple[str, str], tuple[str, str]] | None = None
-    nodes: list[tuple[int, bytes]] = field(default_factory=list)
-    fault: Fault | None = None
-
-
-def read_leaves(batches: Iterable[pa.RecordBatch], start: int, secret: bytes, index_only: bool) -> LeafRows:
-    """Goes through the leaves of one file, whose first has the index `start`; ends at the first wrong row."""
-    found, hashes = LeafRows(Tally(secret)), bytearray()
-    first = last = None
-    for batch in batches:
-        columns = {name: spelled(batch.column(name)) for name in LEAVES.names}
-        wrong = _wrong_leaf(columns, start + found.rows, last)
-        if wrong is not None:
-            found.fault = Fault(found.rows + wrong[0], wrong[1])
-            break
-        hashes += bytes.fromhex("".join(columns["leaf"]))
-        ends = [(columns["key"][at], columns["names"][at] or "") for at in (0, -1)]
-        first, last = first or ends[0], ends[1]
-        own = [names == "" for names in columns["names"]]
-        found.first.add(_statements({name: columns[name] for name in STATED}, own, index_only))
-        gone = sum(why is not None for why in columns["redacted"])
-        found.rows, found.redacted = found.rows + batch.num_rows, found.redacted + gone
-        found.further += batch.num_rows - gone - sum(own)
-    found.edges = (first, last) if first and last else None
-    if found.fault is None:
-        found.nodes = subtrees(start, bytes(hashes))
-    return found
-
-
-def _wrong_leaf(columns: dict[str, list[Any]], index: int, last: tuple[str, str] | None) -> tuple[int, str] | None:
-    """The first wrong row of a batch of leaves, and why."""
-    fields = zip(*(columns[name] for name in identity.Leaf._fields), strict=True)
-    encode, digest, version = _encode, hashlib.sha256, identity.LEAF_VERSION
-    before = last or ("", "")
-    rest = zip(columns["index"], columns["leaf"], columns["redacted"], strict=True)
-    for row, (values, (place, leaf, redacted)) in enumerate(zip(fields, rest, strict=True)):
-        if place != index + row:
-            return row, f"its index is {place}, where {index + row} follows"
-        if redacted is None:
-            if digest(b"\x00" + encode((version, *values)) + b"\n").hexdigest() != leaf:
-                return row, f"leaf {place} is not the hash of its fields"
-        elif len(leaf or "") != 64 or not values[0] or any(value not in (None, "") for value in values[1:]):
-            return row, f"leaf {place} is redacted and has more than its key and hash, or not these"
-        key, names = values[0], values[11] if redacted is None else "redacted"
-        if not follows(before, (key, names)):
-            return row, f"the key {key} of leaf {place} is out of order or stands there twice"
-        before = key, names
-    return None
-
-
-def follows(before: tuple[str, str], after: tuple[str, str]) -> bool:
-    """Whether a leaf of (key, names) may come after another within an extension: keys rise, and only further witnesses share one."""
-    return before[0] < after[0] or (before[0] == after[0] and bool(before[1] and after[1]))
-
-
-def _statements(columns: dict[str, list[Any]], own: Sequence[bool], index_only: bool) -> Iterator[bytes]:
+def statements(columns: dict[str, list[Any]], own: Sequence[bool], index_only: bool) -> Iterator[bytes]:
     """The bytes of what some rows state; the text's digest cannot be recomputed where there are no texts."""
     chosen = [values for name, values in columns.items() if not (index_only and name == "text_sha256")]
     for mine, values in zip(own, zip(*chosen, strict=True), strict=True):
         if mine:
-            yield _encode(values)
+            yield encode(values)
 
 
 @dataclass
@@ -196,6 +102,10 @@ class DocumentRows:
     eligible_bytes: dict[str, int] = field(default_factory=dict)
     ineligible: dict[str, int] = field(default_factory=dict)
     keys: str = ""
+    levels: str = ""
+    """Digest of the levels, row by row, as `keys` is of the keys."""
+    able: bytes = b""
+    """Which rows are eligible, a bit each."""
     fault: Fault | None = None
 
 
@@ -204,7 +114,7 @@ NEEDED = ["key", "text", "byte_count", *STATED[3:], "ineligible_reason"]
 
 def needed(index_only: bool) -> list[str]:
     """The columns of documents that are read."""
-    return [*NEEDED, *(name for name in HIDDEN_COLUMNS if name not in NEEDED)] if index_only else NEEDED
+    return [*NEEDED, "content_id", *(name for name in HIDDEN_COLUMNS if index_only and name not in NEEDED)]
 
 
 def statement(batch: pa.RecordBatch, index_only: bool) -> dict[str, pa.Array]:
@@ -217,29 +127,49 @@ def statement(batch: pa.RecordBatch, index_only: bool) -> dict[str, pa.Array]:
 
 def read_documents(batches: Iterable[pa.RecordBatch], secret: bytes, index_only: bool) -> DocumentRows:
     """Goes through the documents of one file; ends at the first row that is wrong by itself."""
-    found, keys = DocumentRows(Tally(secret)), hashlib.sha256()
+    found, keys, levels = DocumentRows(Tally(secret)), hashlib.sha256(), hashlib.sha256()
+    able: list[bool] = []
     for batch in batches:
         stated = {name: spelled(values) for name, values in statement(batch, index_only).items()}
         reasons = batch.column("ineligible_reason").to_pylist()
         gone = [reason is not None and reason.startswith(REDACTED) for reason in reasons]
         wrong = _wrong_document(batch, stated, reasons, gone, index_only)
+        wrong = wrong if index_only or wrong else _wrong_content(batch, gone, secret)
         if wrong is not None:
             found.fault = Fault(found.rows + wrong[0], wrong[1])
             break
-        found.stated.add(_statements(stated, [not redacted for redacted in gone], index_only))
-        for level, size, eligible, reason in zip(
-            *(stated[name] for name in ("attestation", "text_bytes", "eligible")), reasons, strict=True
-        ):
-            if eligible:
-                found.eligible[level] = found.eligible.get(level, 0) + 1
-                found.eligible_bytes[level] = found.eligible_bytes.get(level, 0) + size
-            else:
-                short = reason.split(":")[0]
-                found.ineligible[short] = found.ineligible.get(short, 0) + 1
+        found.stated.add(statements(stated, [not redacted for redacted in gone], index_only))
+        _count(found, stated, reasons)
         keys.update("".join(stated["key"]).encode())
+        levels.update("\n".join([*map(str, stated["attestation"]), ""]).encode())
+        able += stated["eligible"]
         found.rows, found.redacted = found.rows + batch.num_rows, found.redacted + sum(gone)
-    found.keys = keys.hexdigest()
+    found.keys, found.levels = keys.hexdigest(), levels.hexdigest()
+    found.able = np.packbits(np.array(able, np.bool_)).tobytes()
     return found
+
+
+def _count(found: DocumentRows, stated: dict[str, list[Any]], reasons: list[Any]) -> None:
+    for level, size, eligible, reason in zip(
+        *(stated[name] for name in ("attestation", "text_bytes", "eligible")), reasons, strict=True
+    ):
+        if eligible:
+            found.eligible[level] = found.eligible.get(level, 0) + 1
+            found.eligible_bytes[level] = found.eligible_bytes.get(level, 0) + size
+        else:
+            short = reason.split(":")[0]
+            found.ineligible[short] = found.ineligible.get(short, 0) + 1
+
+
+def _wrong_content(batch: pa.RecordBatch, gone: list[bool], secret: bytes) -> tuple[int, str] | None:
+    """The first looked-at row whose content id is not its text's: one row in `CONTENT_STEP`, that nobody can know before."""
+    step = max(1, min(CONTENT_STEP, batch.num_rows // CONTENT_ROWS))
+    rows = range(secret[0] % step, batch.num_rows, step)
+    texts, stated = batch.column("text"), batch.column("content_id")
+    for row in rows:
+        if not gone[row] and identity.content_id(texts[row].as_py()) != stated[row].as_py():
+            return row, "its content_id is not its text's"
+    return None
 
 
 def _wrong_document(
@@ -260,28 +190,6 @@ def _wrong_document(
         if len(key or "") != 32 or eligible is not (reason is None):
             return row, "it has no key, or is not eligible exactly where it gives no reason why not"
     return None
-
-
-def keys_digest(batches: Iterable[pa.RecordBatch]) -> tuple[int, str]:
-    """Number and digest of a file's keys in order, to compare row-aligned files. Raises `ValueError` for what is no key."""
-    keys, rows = hashlib.sha256(), 0
-    for batch in batches:
-        values = batch.column("key").to_pylist()
-        if any(len(value or "") != 32 for value in values):
-            raise ValueError("a row has no key")
-        keys.update("".join(values).encode())
-        rows += len(values)
-    return rows, keys.hexdigest()
-
-
-def leaf_fault(held: Held, start: int, index_only: bool) -> Fault:
-    """The first wrong row of a damaged file of leaves."""
-    decoder = Decoder(held)
-    try:
-        found = read_leaves(decoder, start, b"", index_only)
-    except (KeyError, ValueError, TypeError) as error:
-        return Fault(None, f"its rows are not those of leaves: {error}")
-    return found.fault or decoder.fault or page_fault(held) or NO_ROW
 
 
 class Statements:

@@ -11,15 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from store import files, sampling, verify_history, verify_join, verify_rows
+from provenance.schema import BANDS, EVIDENCE
+from store import files, sampling, tables, verify_beside, verify_history, verify_join, verify_leaves, verify_manifest, verify_rows
 from store.damage import NO_ROW, Fault, Held, earliest, hold, page_fault
 from store.integrity import Findings
 from store.manifest import MANIFESTS, Opened
 from store.sampling import Sample
-from store.verify_rows import DocumentRows, LeafRows, Statements, Tally
+from store.verify_beside import Aligned, BandRows
+from store.verify_leaves import LeafRows
+from store.verify_rows import DocumentRows, Statements, Tally
 
 ALIGNED = ("signatures", "tags")
 """Datasets with one row for each row of documents, in files of the same names."""
@@ -30,20 +34,22 @@ def check_snapshot(opened: Opened, seen: Callable[[int], None] = lambda _: None,
 
     `seen` is told the bytes of each file that was read.
     """
-    check = _Check(opened, sample)
-    versions = verify_history.history(opened, check.found)
-    verify_history.listing(opened, versions, check.chosen, check.found)
+    found = Findings()
+    versions = verify_history.history(opened, found)
+    if opened.id not in versions:  # what its manifest says would lead astray
+        return found
+    check = _Check(opened, sample, found)
+    verify_history.listing(opened, versions, check.chosen, found)
     check.read(seen)
-    check.tree()
+    check.step(check.tree, always=True)
     if sample is not None:
-        check.sampled_rows()
-        check.found.sampled = check.chances()
-    elif check.found.whole:
-        check.counts()
-        check.alignment()
-    if check.found.whole:
-        check.joins()
-    return check.found
+        check.step(check.sampled_rows, always=True)
+        found.sampled = check.chances()
+    check.step(check.joins)
+    if sample is None:
+        for further in (check.counts, check.alignment, check.bands):
+            check.step(further)
+    return found
 
 
 @dataclass
@@ -53,27 +59,45 @@ class _Read:
     path: str
     why: str | None = None
     missing: bool = False
+    changed: bool = False
+    """Whether its bytes are not those listed."""
     fault: Fault | None = None
     leaves: LeafRows | None = None
     documents: DocumentRows | None = None
-    keys: tuple[int, str] | None = None
+    aligned: Aligned | None = None
+    bands: BandRows | None = None
+    whole: bool = False
+    """Whether its rows were gone through to their end."""
     reasons: Counter[str] = field(default_factory=Counter)
 
 
 class _Check:
     """The state of one check."""
 
-    def __init__(self, opened: Opened, sample: Sample | None):
-        self.opened, self.sample, self.found = opened, sample, Findings()
+    def __init__(self, opened: Opened, sample: Sample | None, found: Findings):
+        self.opened, self.sample, self.found = opened, sample, found
         self.where = f"{MANIFESTS}/{opened.id}.json"
         self.secret = os.urandom(32)
         self.entries: list[dict[str, Any]] = opened.manifest["files"]
+        self.by_path = {entry["path"]: entry for entry in self.entries}
         self.results: dict[str, _Read] = {}
+        self.terms = verify_manifest.terms(opened)
+        self.minhash = opened.manifest["parameters"]["minhash"]
+        self.documents = np.array([entry["rows"] for entry in opened.entries("documents")], np.int64)
+        self.beside = {verify_manifest.beside(entry["path"]): entry["path"] for entry in opened.entries("documents")}
         place = verify_join.Places(opened.entries("leaves"))
         self.starts = dict(zip(place.paths, place.starts, strict=False))
         optional = [entry for entry in self.entries if not entry["path"].startswith("leaves/")]
         self.population = len(optional)
         self.chosen = {e["path"] for e in self.entries} if sample is None else sample.files(optional) | set(place.paths)
+
+    def step(self, check: Callable[[], None], always: bool = False) -> None:
+        """Does one check of what is whole so far; what a forged row makes a reader raise is a fault of the snapshot."""
+        try:
+            if always or self.found.whole:
+                check()
+        except Exception as error:  # the parsers of files whose digests are right, but whose maker is not trusted
+            self.found.blame(self.where, f"what it lists cannot be checked: {type(error).__name__}: {error}")
 
     def read(self, seen: Callable[[int], None]) -> None:
         """Reads the chosen files on all cores, and blames those that are wrong by themselves."""
@@ -85,15 +109,21 @@ class _Check:
                 self.results[result.path] = result
                 if result.missing:
                     self.found.missing.append(result.path)
-                elif result.why is not None and result.fault is None and result.path.startswith("documents/"):
+                elif result.changed and result.path.startswith("documents/"):
                     damaged.append(result.path)
-                    self.found.blame(result.path, result.why)
+                    self.found.blame(result.path, result.why or "")
                 elif result.why is not None:
                     self._blame(result.path, result.fault, result.why)
+                elif not result.whole:
+                    self.found.blame(result.path, "its rows were not gone through")
                 else:
                     self.found.bytes += entry["size"]
         for path in damaged:
-            self._blame(path, self._damaged_documents(path), self.found.why.pop(path, ""))
+            try:
+                fault = self._damaged_documents(path)
+            except Exception as error:  # the parser of a damaged file may raise anything
+                fault = Fault(None, f"its rows are not those of documents: {error}")
+            self._blame(path, fault, self.found.why.pop(path, ""))
 
     def _blame(self, path: str, fault: Fault | None, why: str = "") -> None:
         self.found.blame(path, "; ".join(filter(None, (why, str(fault) if fault else ""))))
@@ -112,12 +142,13 @@ class _Check:
             result.why = f"cannot be read: {error}"
             return result
         if (held.sha256, held.size) != (entry["sha256"], entry["size"]):
+            result.changed = True
             result.why = (
                 f"{held.size} bytes with SHA-256 {held.sha256}, where the manifest lists {entry['size']} with {entry['sha256']}"
             )
             if dataset == "leaves":
-                result.fault = verify_rows.leaf_fault(held, self.starts[result.path], self.opened.index_only)
-            elif dataset != "documents" and result.path.endswith(".parquet"):
+                result.fault = verify_leaves.leaf_fault(held, self.starts[result.path], self.opened.index_only, self.terms)
+            elif dataset != "documents":
                 result.fault = page_fault(held) or NO_ROW
             return result
         try:
@@ -127,38 +158,47 @@ class _Check:
         return result
 
     def _rows(self, dataset: str, held: Held, entry: dict[str, Any], result: _Read) -> None:
-        if not result.path.endswith(".parquet"):
-            return
-        hidden = self.opened.index_only
         with held.parquet() as parquet:
             if parquet.metadata.num_rows != entry["rows"]:
                 result.why = f"{parquet.metadata.num_rows} rows, where the manifest lists {entry['rows']}"
                 return
+            result.why = verify_beside.wrong_columns(parquet, dataset, self.minhash["permutations"])
+            if result.why is not None:
+                return
 
-            def batches(columns: list[str] | None) -> Iterator[pa.RecordBatch]:
-                return parquet.iter_batches(verify_rows.BATCH, columns=columns, use_threads=False)
+            def batches(columns: list[str] | None, size: int = verify_rows.BATCH) -> Iterator[pa.RecordBatch]:
+                return parquet.iter_batches(size, columns=columns, use_threads=False)
 
             if dataset == "leaves":
-                result.leaves = verify_rows.read_leaves(batches(None), self.starts[result.path], self.secret, hidden)
+                start, hidden = self.starts[result.path], self.opened.index_only
+                result.leaves = verify_leaves.read_leaves(batches(None), start, self.secret, hidden, self.terms)
                 result.fault = result.leaves.fault
-            elif self.sample is not None:
-                return
-            elif dataset == "documents":
-                result.documents = verify_rows.read_documents(batches(verify_rows.needed(hidden)), self.secret, hidden)
-                result.fault = result.documents.fault
-            elif dataset in ALIGNED:
-                result.keys = verify_rows.keys_digest(batches(["key"]))
-            elif dataset == "rejects":
-                for batch in batches(["stage", "reason"]):
-                    result.reasons.update(pc.binary_join_element_wise(batch.column(0), batch.column(1), "/").to_pylist())
-            elif dataset == "sources":
-                result.why = _wrong_source(batches(["file_path", "records", "documents", "rejects", "unaccounted"]))
+            elif self.sample is None:
+                self._further_rows(dataset, batches, result)
+            result.whole = result.why is None and result.fault is None
         if result.fault is not None:
             result.why = "its bytes are those that the manifest lists"
 
+    def _further_rows(self, dataset: str, batches: Callable[..., Iterator[pa.RecordBatch]], result: _Read) -> None:
+        """Goes through the rows of a file that is not of leaves."""
+        hidden = self.opened.index_only
+        if dataset == "documents":
+            result.documents = verify_rows.read_documents(batches(verify_rows.needed(hidden)), self.secret, hidden)
+            result.fault = result.documents.fault
+        elif dataset in ALIGNED:
+            result.aligned = verify_beside.read_aligned(dataset, batches(verify_beside.columns_of(dataset)))
+        elif dataset == "bands":
+            result.bands = verify_beside.read_bands(result.path, batches(BANDS.names, 1 << 16), self.documents, self.secret)
+            result.fault = result.bands.fault
+        elif dataset == "rejects":
+            for batch in batches(["stage", "reason"]):
+                result.reasons.update(pc.binary_join_element_wise(batch.column(0), batch.column(1), "/").to_pylist())
+        elif dataset == "sources":
+            result.why = verify_beside.wrong_source(batches(["file_path", "records", "documents", "rejects", "unaccounted"]))
+
     def _damaged_documents(self, path: str) -> Fault:
         """The first wrong row of a file of documents whose bytes are not those listed, by the leaves where these are right."""
-        held = hold(files.join(self.opened.url, path), self._entry(path)["size"])
+        held = hold(files.join(self.opened.url, path), self.by_path[path]["size"])
         decoder = Statements(held, self.opened.index_only)
         differing = None
         if not any(p.startswith("leaves/") for p in self.found.wrong + self.found.missing):
@@ -167,23 +207,22 @@ class _Check:
                 differing = verify_join.disagreements(con, [path], rows, self.opened.index_only).get(path)
         return earliest(differing, decoder.fault, verify_rows.own_fault(held)) or page_fault(held) or NO_ROW
 
-    def _entry(self, path: str) -> dict[str, Any]:
-        return next(entry for entry in self.entries if entry["path"] == path)
-
     def tree(self) -> None:
         """Joins the leaves' subtrees: size and root after each extension, and the order of keys from file to file."""
         parts = [(path, self.results[path].leaves) for path in self.starts if path in self.results]
         if len(parts) != len(self.starts) or any(rows is None or rows.fault for _, rows in parts):
+            if self.found.whole:
+                self.found.blame(self.where, "not all of its leaves were read, so that its tree cannot be checked")
             return
         stated = self.opened.manifest["tree"]
         ends = [(extension["size"], extension["root"]) for extension in stated["extensions"]]
-        joined, last, until = verify_rows.Joined(), ("", ""), 0
+        joined, last, until = verify_leaves.Joined(), verify_leaves.FIRST, 0
         waiting = iter([*parts, ("", LeafRows(Tally(b"")))])
         path, rows = next(waiting)
         for number, (size, root) in enumerate(ends):
-            until, last = until + size, ("", "")
+            until, last = until + size, verify_leaves.FIRST
             while path and rows is not None and joined.size < until:
-                if rows.edges and not verify_rows.follows(last, rows.edges[0]):
+                if rows.edges and not verify_leaves.follows(last, rows.edges[0]):
                     self._blame(path, Fault(0, f"the key {rows.edges[0][0]} is out of order or stands there twice"))
                 for height, node in rows.nodes:
                     joined.push(height, node)
@@ -229,21 +268,56 @@ class _Check:
 
     def alignment(self) -> None:
         """Holds the files that are row-aligned with documents against them."""
+        others = {
+            (path.split("/")[0], verify_manifest.beside(path)): result for path, result in self.results.items() if result.aligned
+        }
         for path, result in self.results.items():
             if result.documents is None:
                 continue
-            name = path.partition("/")[2]
             for dataset in ALIGNED:
-                other = self.results.get(f"{dataset}/{name}")
-                if other is None:
-                    self.found.blame(self.where, f"it lists {path} and no {dataset}/{name}")
-                elif other.keys != (result.documents.rows, result.documents.keys):
+                other = others.pop((dataset, verify_manifest.beside(path)), None)
+                if other is None or other.aligned is None:
+                    self.found.blame(self.where, f"it lists {path} and no file of {dataset} for it")
+                elif (other.aligned.rows, other.aligned.keys) != (result.documents.rows, result.documents.keys):
                     self.found.blame(other.path, f"its rows are not those of {path}, key by key")
+                elif dataset == "tags":
+                    self._tags(other.path, other.aligned, result.documents)
+        for other in others.values():
+            self.found.blame(other.path, "it is of no file of documents")
+        for entry in self.opened.entries("evidence"):
+            if entry["rows"]:
+                paths = [[entry["path"]], [p for p in (self.beside.get(verify_manifest.beside(entry["path"])),) if p]]
+                keys = [tables.read((files.join(self.opened.url, p) for p in part), ["key"], EVIDENCE)["key"] for part in paths]
+                if fault := verify_beside.strangers(*keys):
+                    self._blame(entry["path"], fault)
+
+    def _tags(self, path: str, tags: Aligned, documents: DocumentRows) -> None:
+        """Nothing raises a tag: `human` is what is eligible, at the level of its row in documents."""
+        false = tags.flags() & ~verify_beside.unpacked(documents.able, documents.rows)
+        if false.any():
+            self._blame(path, Fault(int(np.argmax(false)), "it says human, and the document is not eligible"))
+        elif tags.levels != documents.levels:
+            self.found.blame(path, "its attestations are not those of documents, row by row")
+
+    def bands(self) -> None:
+        """Each band has each document that has a sketch, once."""
+        sketches = {
+            verify_manifest.beside(path): result.aligned
+            for path, result in self.results.items()
+            if result.aligned and path.startswith("signatures/")
+        }
+        read = {path: result.bands for path, result in sorted(self.results.items()) if result.bands}
+        wrong = verify_beside.wrong_bands([sketches[name] for name in self.beside], read, self.minhash["bands"], self.secret)
+        for path, why in wrong.items():
+            self.found.blame(path or self.where, why)
 
     def joins(self) -> None:
         """What only the datasets together show: documents against leaves, further witnesses, redactions."""
         leaves = [result.leaves for result in self.results.values() if result.leaves]
-        history = self.opened.parent is not None or any(part.further or part.redacted for part in leaves)
+        redacted = any(part.redacted for part in leaves) or any(
+            result.documents and result.documents.redacted for result in self.results.values()
+        )
+        history = self.opened.parent is not None or redacted or any(part.further for part in leaves)
         differ = self.sample is None and self._tallies_differ(leaves)
         if not (history or differ):
             return
@@ -252,7 +326,7 @@ class _Check:
                 self._blame(path, fault)
             if differ:
                 self._name_differing(con)
-            elif self.sample is None and any(part.redacted for part in leaves):
+            elif self.sample is None and redacted:
                 for path, fault in verify_join.redaction_faults(con, self.opened):
                     self._blame(path, fault)
 
@@ -269,7 +343,7 @@ class _Check:
         """Finds the documents that are not what their leaves say."""
         paths = [entry["path"] for entry in self.opened.entries("documents")]
         for path in paths:
-            decoder = Statements(hold(files.join(self.opened.url, path), self._entry(path)["size"]), self.opened.index_only)
+            decoder = Statements(hold(files.join(self.opened.url, path), self.by_path[path]["size"]), self.opened.index_only)
             rows = ((path, start, columns) for start, columns in decoder.read())
             for name, fault in verify_join.disagreements(con, [path], rows, self.opened.index_only).items():
                 self._blame(name, fault)
@@ -288,7 +362,7 @@ class _Check:
 
     def _drawn(self, paths: list[str]) -> Iterator[tuple[str, int, dict[str, pa.Array]]]:
         for path in paths:
-            entry = self._entry(path)
+            entry = self.by_path[path]
             wanted = pa.array(self.sample.rows(path, entry["rows"] or 0) if self.sample else [], pa.int64())
             decoder = Statements(hold(files.join(self.opened.url, path), entry["size"]), self.opened.index_only)
             for start, columns in decoder.read(wanted):
@@ -300,7 +374,7 @@ class _Check:
         optional = [path for path in self.chosen if not path.startswith("leaves/")]
         drawn = sample.least(self.population)
         documents = [entry["path"] for entry in self.opened.entries("documents")]
-        rows = sum(sample.least(self._entry(path)["rows"] or 0) for path in optional if path.startswith("documents/"))
+        rows = sum(sample.least(self.by_path[path]["rows"] or 0) for path in optional if path.startswith("documents/"))
         chance = {str(n): sampling.missed(self.population, drawn, n) for n in (1, 10) if n <= self.population}
         of_row = (drawn / self.population) * sample.share if self.population and documents else 1.0
         return {
@@ -317,11 +391,3 @@ class _Check:
 def _nonzero(counts: Any) -> Any:
     """Counts without those that are 0: a redaction may take the last one of a kind."""
     return {name: number for name, number in counts.items() if number} if isinstance(counts, dict) else counts
-
-
-def _wrong_source(batches: Iterator[pa.RecordBatch]) -> str | None:
-    for batch in batches:
-        for row in batch.to_pylist():
-            if row["records"] != row["documents"] + row["rejects"] or row["unaccounted"]:
-                return f"{row['file_path']}: records are not documents + rejects"
-    return None

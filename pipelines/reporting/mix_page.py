@@ -74,7 +74,7 @@ def render(opened: Opened, con: "Con", name: str, verification: dict[str, Any] |
     """The page as bytes. `verification` is the summary of `verify`, or None where it did not run."""
     con.execute(RUNNING)
     floor = floor_of(opened)
-    failed = verification is not None and verification.get("exit_code") not in (0, 3)
+    failed = page.failed(verification)
     parts = rows(con, SHARDS.format(surplus=_surplus(floor or Fraction(0))))
     made = rows(con, named_queries()["mix_by_origin"].sql)
     total, human = sum(row["bytes"] for row in made), sum(row["bytes"] for row in made if row["origin"] == "human")
@@ -83,7 +83,7 @@ def render(opened: Opened, con: "Con", name: str, verification: dict[str, Any] |
     figures = [
         (count(documents), "documents"),
         (size(total), "of text, repeats included"),
-        (percent(human, total), "of the bytes are human"),
+        (percent(human, total), "of the bytes claim to be human; nothing is proven" if failed else "of the bytes are human"),
         (svg.floor_text(floor) if floor is not None else "–", "promised at every prefix"),
         (_least(lowest[0], floor) if lowest and floor is not None else "–", "least surplus over the floor"),
     ]
@@ -154,26 +154,13 @@ def _status(verification: dict[str, Any] | None, opened: Opened) -> Markup:
     """What `verify` said, or that it was not asked."""
     drawn = ", ".join(identity for identity, _ in snapshots_of(opened)) or "not stated"
     anchor = join("Snapshot id to compare with the one that you trust: ", element("code", drawn))
-    if verification is None:
-        return notice(
-            "",
-            element("strong", "Not verified here."),
-            "The files and the inclusion proofs were not checked for this page: run lowbackground verify.",
-            anchor,
-        )
-    wrong = [name for part in ("wrong", "missing", "extra") for name in verification.get(part) or []]
-    said = str(verification.get("line") or verification.get("error") or "")
-    if verification.get("exit_code") not in (0, 3):
-        listed = (
-            f"{plural(len(wrong), 'file')} wrong, missing or not listed: {', '.join(wrong[:8])}{' …' if len(wrong) > 8 else ''}"
-            if wrong
-            else ""
-        )
-        return notice("bad", element("strong", "FAILED. Do not train on this."), listed or said, anchor)
-    if verification.get("exit_code") == 3:
-        more = "The shards, their proofs and the manifest agree with each other; whether they rest on a snapshot that you trust, only its id can say."
-        return notice("open", element("strong", "CONSISTENT, NOT ANCHORED."), said or None, more, anchor)
-    return notice("good", element("strong", "VERIFIED against the given snapshot id."), said or None, anchor)
+    return page.status(
+        verification,
+        anchor,
+        bad="Do not train on this.",
+        unasked="The files and the inclusion proofs were not checked for this page: run lowbackground verify.",
+        unanchored="The shards, their proofs and the manifest agree with each other; whether they rest on a snapshot that you trust, only its id can say.",
+    )
 
 
 def floors(con: "Con", parts: list[dict[str, Any]], floor: Fraction | None, units: list[str]) -> Markup:
@@ -262,11 +249,11 @@ def supply(opened: Opened, con: "Con") -> Markup | None:
         return None
     held = dict(con.execute("SELECT origin, count(DISTINCT key) FROM shards GROUP BY origin ORDER BY origin").fetchall())
     drawn = [
-        ("distinct texts that may count as human", [sum(level["documents"] for level in frozen.values()), 0, 0, 0]),
+        ("texts that may count as human", [sum(level["documents"] for level in frozen.values()), 0, 0, 0]),
         ("kept in the runs", [crawled.get(origin, {}).get("documents", 0) for origin in ORIGINS]),
         ("in the shards", [held.get(origin, 0) for origin in ORIGINS]),
     ]
-    lead = "What the snapshot and the runs offer, at any attestation, and what the floor, the ceilings and the budget let in. The rest is left over, and not lost."
+    lead = "What the snapshot (distinct texts) and the runs offer, at any attestation, and what the floor, the ceilings and the budget let in. The rest is left over, and not lost."
     chart = svg.bars("Documents offered and taken", lead, drawn, ORIGIN_SERIES)
     numbers = [[label, sum(values), *values] for label, values in drawn]
     head = ["", "all", *(ORIGIN_LABELS[origin] for origin in ORIGINS)]
@@ -281,7 +268,7 @@ def supply(opened: Opened, con: "Con") -> Markup | None:
     return section(
         "From the runs to the shards",
         lead,
-        figure("Documents", "Repeats counted once", chart, ORIGIN_SERIES, head, numbers),
+        figure("Documents", "Repeats counted once", chart, ORIGIN_SERIES, head, numbers, [values for _, values in drawn]),
         instead,
         _aside(stated),
     )

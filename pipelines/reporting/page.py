@@ -87,15 +87,70 @@ def section(title: str, lead: Child, *content: Child) -> Markup:
 
 
 def notice(kind: str, *paragraphs: Child) -> Markup:
-    return element("div", [element("p", paragraph) for paragraph in paragraphs], class_=f"notice {kind}".strip(), role="note")
+    said = [element("p", paragraph) for paragraph in paragraphs if paragraph is not None]
+    return element("div", said, class_=f"notice {kind}".strip(), role="note")
+
+
+UNPROVEN = "Nothing is proven until verify passes."
+NAMED = 8
+"""Wrong files that a page names; the others are counted."""
+
+
+def failed(verification: dict[str, Any] | None) -> bool:
+    """Whether `verify` ran and found something wrong."""
+    return verification is not None and verification.get("exit_code") not in (0, 3)
+
+
+def since(verification: dict[str, Any] | None, what: str) -> str:
+    """That something is unchanged, as far as that is known; `what` is "they were" or the like."""
+    if verification is None:
+        return f"unchanged since {what} frozen if verify passes, "
+    return f"unchanged since {what} frozen, "
+
+
+def status(
+    verification: dict[str, Any] | None,
+    *more: Child,
+    bad: str = UNPROVEN,
+    unasked: str = "The files were not checked for this page: run lowbackground verify with the id that you trust.",
+    unanchored: str = "Its files and its manifest agree with each other; whether they are those that you trust, only an id can say.",
+) -> Markup:
+    """What `verify` said, or that it was not asked."""
+    if verification is None:
+        return notice("", element("strong", "Not verified here."), unasked, *more)
+    said = str(verification.get("line") or verification.get("error") or "") or None
+    if failed(verification):
+        wrong = [name for part in ("wrong", "missing", "extra") for name in verification.get(part) or []]
+        rest = f" and {count(len(wrong) - NAMED)} more" if len(wrong) > NAMED else ""
+        files = f"{count(len(wrong))} {'file' if len(wrong) == 1 else 'files'} wrong, missing or not listed: {', '.join(wrong[:NAMED])}{rest}."
+        return notice("bad", element("strong", f"FAILED. {bad}"), files if wrong else said, *more)
+    if verification.get("exit_code") == 3:
+        return notice("open", element("strong", "CONSISTENT, NOT ANCHORED."), said, unanchored, *more)
+    result = str(verification.get("result") or "")
+    extends = " It extends the version that was given." if "EXTENDS" in result else ""
+    head = (
+        "CONSISTENT, and curated against the given snapshot id."
+        if "CURATED" in result
+        else "VERIFIED against the given snapshot id."
+    )
+    return notice("good", element("strong", head + extends), said, *more)
 
 
 def figure(
-    caption: str, say: str, chart: Child, series: Sequence[svg.Series], head: Sequence[str], numbers: Sequence[Sequence[object]]
+    caption: str,
+    say: str,
+    chart: Child,
+    series: Sequence[svg.Series],
+    head: Sequence[str],
+    numbers: Sequence[Sequence[object]],
+    drawn: Iterable[Sequence[int]] | None = None,
 ) -> Markup:
-    """A chart with its legend, and its numbers as a table that opens."""
+    """A chart with its legend, and its numbers as a table that opens. With the values that are `drawn`, a row with one of each
+    series, the legend leaves out what is nowhere in them."""
+    there = [True] * len(series) if drawn is None else [any(column) for column in zip(*drawn, strict=True)]
+    shown = [kind for kind, found in zip(series, there, strict=True) if found]
     legend = (
-        element("ul", [element("li", element("i", class_=kind.style), kind.label) for kind in series], class_="legend")
+        element("ul", [element("li", element("i", class_=kind.style), kind.label) for kind in shown], class_="legend")
         if len(series) > 1
         else None
     )

@@ -19,21 +19,26 @@ LOST = svg.Series("not", "rejected")
 READ = svg.Series("steel", "records")
 
 
-def render(opened: Opened, con: "Con", name: str, in_mix: dict[str, int] | None = None) -> bytes:
-    """The page as bytes. `in_mix` has, by origin, the kept documents of this run that a mix holds."""
+def render(
+    opened: Opened, con: "Con", name: str, in_mix: dict[str, int] | None = None, verification: dict[str, Any] | None = None
+) -> bytes:
+    """The page as bytes. `in_mix` has, by origin, the kept documents of this run that a mix holds; `verification` is the summary
+    of `verify`, or None where it did not run."""
     steps = rows(con, named_queries()["funnel"].sql)
     records, documents, kept = (step["documents"] or 0 for step in steps)
     origins = {origin: steps[1][origin] for origin in ORIGINS}
     files = con.execute("SELECT count(DISTINCT (file_path, copy)) FROM sources").fetchall()[0][0]
-    answers = _answers(opened, con, records, documents, kept, origins["human"], files)
+    answers = _answers(opened, con, records, documents, kept, origins["human"], files, verification)
+    human = "verified human" if verification else "tagged human, not verified here"
     figures = [
         (count(records), "records read"),
         (count(documents), "documents"),
         (count(kept), "kept, no copy of another"),
-        (percent(origins["human"], documents), "verified human"),
+        (percent(origins["human"], documents), "claimed human; nothing is proven" if page.failed(verification) else human),
         (percent(origins["machine_generated"] + origins["machine_translated"], documents), "tagged machine-made"),
     ]
     body = [
+        page.status(verification),
         funnel(steps, in_mix),
         over_months(con),
         by_language(con),
@@ -47,7 +52,14 @@ def render(opened: Opened, con: "Con", name: str, in_mix: dict[str, int] | None 
 
 
 def _answers(
-    opened: Opened, con: "Con", records: int, documents: int, kept: int, human: int, files: int
+    opened: Opened,
+    con: "Con",
+    records: int,
+    documents: int,
+    kept: int,
+    human: int,
+    files: int,
+    verification: dict[str, Any] | None,
 ) -> list[tuple[str, Child]]:
     snapshots = opened.manifest.get("snapshots", [])
     lost = con.execute(
@@ -69,9 +81,11 @@ def _answers(
         ]
     cutoff = ", ".join(sorted({snapshot["cutoff"][:10] for snapshot in snapshots}))
     verified = (
-        f"{share(human, documents, 'documents')} equal an eligible document of {against}: unchanged since that was frozen, dated before {cutoff}. "
+        f"{share(human, documents, 'documents')} equal an eligible document of {against}, {page.since(verification, 'that was')}dated before {cutoff}. "
         "They are dropped in favour of the snapshot’s own copy. Nothing else in a run counts as human, whatever its date."
     )
+    if page.failed(verification):
+        verified = f"{page.UNPROVEN} The run’s own tags claim {share(human, documents, 'documents')}; a tag proves nothing."
     if blind := [snapshot["id"][:12] for snapshot in snapshots if snapshot.get("index_only")]:
         what += f" Snapshot {' and '.join(blind)} holds no texts: near copies of its documents were found by an estimate from the sketches."
     levels = dict(con.execute("SELECT attestation, count(*) FROM tags WHERE origin = 'human' GROUP BY 1 ORDER BY 1").fetchall())
@@ -99,7 +113,15 @@ def funnel(steps: list[dict[str, Any]], in_mix: dict[str, int] | None) -> Markup
     return section(
         "From records to documents",
         lead,
-        figure("What is left", "Documents by step; in brackets, the share of all records", chart, series, head, numbers),
+        figure(
+            "What is left",
+            "Documents by step; in brackets, the share of all records",
+            chart,
+            series,
+            head,
+            numbers,
+            [v for _, v in drawn],
+        ),
     )
 
 
@@ -120,6 +142,7 @@ def over_months(con: "Con") -> Markup:
         ORIGIN_SERIES,
         head,
         numbers,
+        stacks,
     )
     shares = [[label, *(percent(value, sum(values)) for value in values)] for label, values in timeline]
     drawn = svg.columns(f"{title}, as shares", lead, labels, stacks, ORIGIN_SERIES, shares=True, height=170)
@@ -140,7 +163,15 @@ def _origin_bars(title: str, lead: str, caption: str, what: str, found: list[tup
     return section(
         title,
         lead,
-        figure(caption, "Documents", chart, ORIGIN_SERIES, [what, *(ORIGIN_LABELS[o] for o in ORIGINS), "machine-made"], numbers),
+        figure(
+            caption,
+            "Documents",
+            chart,
+            ORIGIN_SERIES,
+            [what, *(ORIGIN_LABELS[o] for o in ORIGINS), "machine-made"],
+            numbers,
+            [values for _, values in shown],
+        ),
     )
 
 
@@ -204,7 +235,7 @@ def matches(con: "Con") -> Markup:
     return section(
         "Matches by similarity",
         lead,
-        figure(plural(pairs, "pair"), say, chart, series, ["from", *(s.label for s in series)], numbers),
+        figure(plural(pairs, "pair"), say, chart, series, ["from", *(s.label for s in series)], numbers, stacks),
     )
 
 

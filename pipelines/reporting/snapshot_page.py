@@ -8,7 +8,8 @@ from pipelines.reporting.page import Excerpt, figure, nothing, notice, rows, sec
 from pipelines.reporting.run_page import about, rejects
 from provenance.schema import ATTESTATIONS, LEAVES
 from store.catalog import named_queries
-from store.manifest import Opened
+from store.errors import CheckFailed
+from store.manifest import Opened, open_version
 from store.sql import best_leaves
 
 if TYPE_CHECKING:
@@ -73,20 +74,22 @@ FROM leaves WHERE "index" >= ? AND "index" < ?
 """
 
 
-def render(opened: Opened, con: "Con", name: str) -> bytes:
-    """The page as bytes."""
+def render(opened: Opened, con: "Con", name: str, verification: dict[str, Any] | None = None) -> bytes:
+    """The page as bytes. `verification` is the summary of `verify`, or None where it did not run."""
     if not opened.entries("leaves"):
         con.register("leaves", LEAVES.empty_table())
     con.execute(_STANDING)
     levels = rows(con, _LEVELS, [list(ATTESTATIONS)])
     totals = {column: sum(row[column] for row in levels) for column in ("documents", "eligible", "bytes", "eligible_bytes")}
+    bad = page.failed(verification)
     figures = [
         (count(totals["documents"]), "documents frozen"),
-        (count(totals["eligible"]), "may count as human"),
-        (size(totals["eligible_bytes"]), "of text that may count"),
+        (count(totals["eligible"]), "may count as human, it claims; nothing is proven" if bad else "may count as human"),
+        (size(totals["eligible_bytes"]), "of text that may count, it claims" if bad else "of text that may count"),
         (str(opened.manifest["cutoff"])[:10], "cutoff, in UTC"),
     ]
     body = [
+        page.status(verification),
         _index_only(opened),
         by_year(con),
         by_attestation(levels),
@@ -98,7 +101,7 @@ def render(opened: Opened, con: "Con", name: str) -> bytes:
         texts(opened, con),
         page.settings(con),
     ]
-    return page.page(name, "snapshot", f"snapshot {opened.id}", _answers(opened, levels, totals), figures, body)
+    return page.page(name, "snapshot", f"snapshot {opened.id}", _answers(opened, levels, totals, verification), figures, body)
 
 
 def _index_only(opened: Opened) -> Markup | None:
@@ -112,7 +115,9 @@ def _index_only(opened: Opened) -> Markup | None:
     )
 
 
-def _answers(opened: Opened, levels: list[dict[str, Any]], totals: dict[str, int]) -> list[tuple[str, Child]]:
+def _answers(
+    opened: Opened, levels: list[dict[str, Any]], totals: dict[str, int], verification: dict[str, Any] | None
+) -> list[tuple[str, Child]]:
     cutoff, tree = str(opened.manifest["cutoff"])[:10], opened.manifest.get("tree", {})
     kind = "An index-only snapshot" if opened.index_only else "A frozen snapshot"
     what = (
@@ -123,10 +128,10 @@ def _answers(opened: Opened, levels: list[dict[str, Any]], totals: dict[str, int
         what += (
             f" The texts of {plural(gone, 'leaf', 'leaves')} were redacted; the leaves’ hashes stay, so that the root still proves."
         )
-    verified = (
-        f"{share(totals['eligible'], totals['documents'], 'documents')}, {size(totals['eligible_bytes'])}, may count as human in a mix that accepts their attestation: "
-        f"unchanged since they were frozen, and dated before {cutoff} as far as their witnesses’ word goes. How much machine text hides among them is an estimate, and is not made here."
-    )
+    claimed = f"{share(totals['eligible'], totals['documents'], 'documents')}, {size(totals['eligible_bytes'])}"
+    verified = f"{claimed}, may count as human in a mix that accepts their attestation: {page.since(verification, 'they were')}and dated before {cutoff} as far as their witnesses’ word goes. How much machine text hides among them is an estimate, and is not made here."
+    if page.failed(verification):
+        verified = f"{page.UNPROVEN} The snapshot’s own rows claim that {claimed}, may count; a row proves nothing."
     said = rests_on({row["attestation"]: row["eligible_bytes"] for row in levels}, "bytes")
     declaration = opened.manifest.get("declaration")
     words: Child = join(said, f" The declaration reads: “{declaration}”") if declaration else said
@@ -165,14 +170,28 @@ def by_year(con: "Con") -> Markup:
     )
     found = _by(con, "year")
     undated = found.pop("no date", {})
-    if undated:
-        lead += f" {plural(sum(undated.values()), 'document')} without a capture time stand on a declaration, or were redacted, and are not shown."
+    lead += _undated(undated)
     if not found:
         return section(title, lead, nothing("No document has a capture time."))
     labels = [f"{year:04d}" for year in range(int(min(found)), int(max(found)) + 1)]
-    chart = svg.columns("Documents by year", lead, labels, [_stack(found.get(label, {})) for label in labels], list(SHOWN))
+    stacks = [_stack(found.get(label, {})) for label in labels]
+    chart = svg.columns("Documents by year", lead, labels, stacks, list(SHOWN))
     numbers = [(label, found.get(label, {})) for label in labels] + ([("no date", undated)] if undated else [])
-    return section(title, lead, figure("Documents", "By year of capture", chart, list(SHOWN), *_numbers("year", numbers)))
+    return section(title, lead, figure("Documents", "By year of capture", chart, list(SHOWN), *_numbers("year", numbers), stacks))
+
+
+def _undated(kinds: dict[str, int]) -> str:
+    """Why some documents are not in the years."""
+    redacted = kinds.get("redacted", 0)
+    declared = sum(kinds.values()) - redacted
+    said = []
+    if declared:
+        said.append(
+            f"{plural(declared, 'document')} without a capture time {'stands' if declared == 1 else 'stand'} on a declaration"
+        )
+    if redacted:
+        said.append(f"{plural(redacted, 'document')} {'was' if redacted == 1 else 'were'} redacted")
+    return f" Not shown: {'; '.join(said)}." if said else ""
 
 
 def by_attestation(levels: list[dict[str, Any]]) -> Markup:
@@ -186,7 +205,7 @@ def by_attestation(levels: list[dict[str, Any]]) -> Markup:
         for row in levels
     ]
     head = ["level", "documents", "eligible", "bytes", "eligible bytes", "witnesses"]
-    return section("By attestation", lead, figure("Documents", "By level", chart, SIDES, head, numbers))
+    return section("By attestation", lead, figure("Documents", "By level", chart, SIDES, head, numbers, [v for _, v in drawn]))
 
 
 def witnesses(opened: Opened, con: "Con") -> Markup:
@@ -205,7 +224,9 @@ def witnesses(opened: Opened, con: "Con") -> Markup:
     numbers = []
     for row in found:
         known = trusted.get(row["witness"], own)
-        said = [str(known.get(name) or "not stated") for name in ("kind", "custodian", "published")]
+        said = [str(known.get(name) or "not stated") for name in ("kind", "custodian")]
+        since = str(known.get("published") or "not stated")
+        said.append(since[:10] if known is not own else since)
         numbers.append([row["witness"], row["attestation"], *said, row["documents"], row["bytes"], percent(row["bytes"], total)])
     return section("Witnesses", lead, figure("Eligible text", "Bytes by witness", chart, [kind], head, numbers))
 
@@ -219,7 +240,9 @@ def by_language(con: "Con") -> Markup:
     chart = svg.bars("Documents by language", lead, drawn, list(SHOWN))
     names = [label for label, _ in page.language_rows([(code, []) for code in found])]
     head, numbers = _numbers("language", list(zip(names, found.values(), strict=True))[:100])
-    return section(title, lead, figure(plural(len(found), "language"), "Documents", chart, list(SHOWN), head, numbers))
+    return section(
+        title, lead, figure(plural(len(found), "language"), "Documents", chart, list(SHOWN), head, numbers, [v for _, v in drawn])
+    )
 
 
 def ineligible(con: "Con", documents: int) -> Markup:
@@ -241,18 +264,61 @@ def ineligible(con: "Con", documents: int) -> Markup:
 
 
 def versions(opened: Opened, con: "Con") -> Markup:
-    """What each version added to the tree, and what was redacted."""
-    extensions, start, numbers = opened.manifest.get("tree", {}).get("extensions", []), 0, []
+    """What each version added to the tree, who signed it, and what it redacted."""
+    extensions, start = opened.manifest.get("tree", {}).get("extensions", []), 0
+    before: int | None = 0
+    made: list[list[object]] = []
+    numbers: list[list[object]] = []
     for number, extension in enumerate(extensions):
         stop = start + extension["size"]
         first, further, gone, held = con.execute(_EXTENSION, [start, stop]).fetchall()[0]
-        version = (extension["manifest"] or opened.id)[:16] + ("" if extension["manifest"] else " (this one)")
-        numbers.append([str(number), version, extension["size"], first, further, gone, held, stop, extension["root"][:16]])
+        version = _version(opened, extension["manifest"])
+        signers = None if version is None else version.manifest.get("signers") or []
+        redacts = None if version is None or before is None else version.redacted - before
+        before = None if version is None else version.redacted
+        identity = join(element("code", extension["manifest"] or opened.id), "" if extension["manifest"] else " (this one)")
+        did = _did(number, extension["size"], signers, redacts)
+        made.append([number, identity, _signed(signers), did, extension["size"], "not known" if redacts is None else redacts])
+        numbers.append([number, first, further, gone, held, stop, element("code", extension["root"])])
         start = stop
-    lead = "A snapshot only grows: each version appends its leaves to the tree, and those before it never change."
-    head = ["extension", "version", "leaves", "documents", "further witnesses", "redacted", "bytes of text", "tree size", "root"]
-    shown = element("figure", table(head, numbers)) if numbers else nothing("The manifest states no extensions.")
+    lead = (
+        "A snapshot only grows: each version appends its leaves to the tree, and those before it never change. The signers are those that "
+        "each version’s manifest names."
+    )
+    if not made:
+        return section("Versions", lead, _redactions(con), nothing("The manifest states no extensions."))
+    head = ["no.", "documents", "further witnesses", "its leaves redacted by now", "bytes of text", "tree size", "root of the tree"]
+    shown = element(
+        "figure",
+        table(["no.", "version", "signed by", "did", "leaves it added", "leaves it redacted"], made),
+        element("details", element("summary", "Numbers of every version"), table(head, numbers)),
+        class_="versions",
+    )
     return section("Versions", lead, _redactions(con), shown)
+
+
+def _version(opened: Opened, name: str | None) -> Opened | None:
+    """A version that this one extends, or this one; None where its manifest is not there or was changed."""
+    try:
+        return open_version(opened.url, name) if name else opened
+    except (FileNotFoundError, CheckFailed):
+        return None
+
+
+def _signed(signers: list[str] | None) -> Markup:
+    """Who signed a version: name and key hash of each verifier key, which is `name+hash+key`."""
+    if signers is None:
+        return join("not known: its manifest is not there")
+    return join(*(element("code", "+".join(signer.split("+")[:2])) for signer in signers)) if signers else join("nobody")
+
+
+def _did(number: int, leaves: int, signers: list[str] | None, redacted: int | None) -> str:
+    """What a version was made for."""
+    done = ["first version" if number == 0 else "adds leaves"] if leaves else []
+    done += ["redaction"] if redacted else []
+    if not done:
+        done = ["not known" if redacted is None or signers is None else "signature" if signers else "nothing new"]
+    return ", ".join(done)
 
 
 def _redactions(con: "Con") -> Markup | None:

@@ -20,49 +20,37 @@ MAX_LINE = 1 << 16
 
 _LENGTHS = {32: "md5", 40: "sha1", 56: "sha224", 64: "sha256", 96: "sha384", 128: "sha512"}
 _ACCEPTED = {"sha256": 64, "sha384": 96, "sha512": 128}
-_GNU = re.compile(r"(\\?)([0-9A-Fa-f]{32,128})(?:[ \t]+\*?(.*))?", re.ASCII | re.DOTALL)
-_BSD = re.compile(r"(\\?)([A-Za-z0-9][A-Za-z0-9/-]{1,15}) ?\((.*)\) ?= ?([0-9A-Fa-f]{32,128})", re.ASCII | re.DOTALL)
-_ESCAPES = {"\\n": "\n", "\\r": "\r", "\\\\": "\\"}
-_NAMES = ("path", "name", "rfilename", "filename", "contentUrl", "file", "url")
+_GNU = re.compile(r"\\?([0-9A-Fa-f]{32,128})(?:[ \t].*)?", re.ASCII | re.DOTALL)
+_BSD = re.compile(r"\\?([A-Za-z0-9][A-Za-z0-9/-]{1,15}) ?\(.*\) ?= ?([0-9A-Fa-f]{32,128})", re.ASCII | re.DOTALL)
 
 
 class Checksums(NamedTuple):
-    """What a list holds: names by digest for each accepted algorithm, refused entries by algorithm, lines that say nothing."""
+    """What a list holds: digests of each accepted algorithm, and refused entries by algorithm."""
 
-    names: dict[str, dict[str, list[str]]]
+    digests: dict[str, set[str]]
     refused: dict[str, int]
-    unread: int
-
-    @property
-    def entries(self) -> int:
-        """Distinct digests that were accepted."""
-        return sum(len(found) for found in self.names.values())
 
 
 def parse(lines: Iterable[bytes], wanted: dict[str, frozenset[str]] | None = None) -> Checksums:
     """Reads a checksum list from its lines, as iterating a binary file gives them.
 
-    `wanted` (algorithm -> digests) keeps only those digests, so that memory does not grow with the list; `names` then has the
+    `wanted` (algorithm -> digests) keeps only those digests, so that memory does not grow with the list; `digests` then has the
     other algorithms' keys too, without digests. Raises `ValueError` for what holds no checksum at all, of any algorithm.
     """
-    names: dict[str, dict[str, list[str]]] = {}
+    digests: dict[str, set[str]] = {}
     refused: dict[str, int] = {}
-    unread = seen = 0
-    for found in _entries(lines):
-        if found is None:
-            unread += 1
-            continue
-        algorithm, digest, name = found
-        seen += 1
+    seen = False
+    for algorithm, digest in _entries(lines):
+        seen = True
         if len(digest) != _ACCEPTED.get(algorithm):
             refused[algorithm] = refused.get(algorithm, 0) + 1
             continue
-        held = names.setdefault(algorithm, {})
+        held = digests.setdefault(algorithm, set())
         if wanted is None or digest in wanted.get(algorithm, ()):
-            held.setdefault(digest, []).append(name)
+            held.add(digest)
     if not seen:
         raise ValueError("holds no checksum: it has neither lines of `sha256sum` or BSD style nor JSON with digests")
-    return Checksums(names, dict(sorted(refused.items())), unread)
+    return Checksums(digests, dict(sorted(refused.items())))
 
 
 def refusal(refused: dict[str, int]) -> str:
@@ -71,8 +59,8 @@ def refusal(refused: dict[str, int]) -> str:
     return f"{counted} refused: only SHA-256, SHA-384 and SHA-512 bind a file" if refused else ""
 
 
-def _entries(lines: Iterable[bytes]) -> Iterator[tuple[str, str, str] | None]:
-    """(algorithm, digest in hex, name) of each entry; None for a line that is none and no comment."""
+def _entries(lines: Iterable[bytes]) -> Iterator[tuple[str, str]]:
+    """(algorithm, digest in hex) of each entry; lines that are none are passed over."""
     rest = iter(lines)
     for raw in rest:
         line = raw.removeprefix(b"\xef\xbb\xbf").strip(b"\r\n")
@@ -81,29 +69,26 @@ def _entries(lines: Iterable[bytes]) -> Iterator[tuple[str, str, str] | None]:
         if line.lstrip()[:1] in (b"{", b"["):
             yield from _json(raw, rest)
             return
-        yield _line(line)
+        yield from _line(line)
         break
     for raw in rest:
         line = raw.strip(b"\r\n")
-        if line.strip() and not line.startswith((b"#", b";")):
-            yield _line(line)
+        if not line.startswith((b"#", b";")):
+            yield from _line(line)
 
 
-def _line(raw: bytes) -> tuple[str, str, str] | None:
+def _line(raw: bytes) -> Iterator[tuple[str, str]]:
     if len(raw) > MAX_LINE:
-        return None
+        return
     line = raw.decode("utf-8", "replace").strip()
     if found := _GNU.fullmatch(line):
-        escaped, digest, name = found[1], found[2].lower(), found[3] or ""
-        algorithm = _LENGTHS.get(len(digest), f"{4 * len(digest)}-bit digests")
+        yield _by_length(found[1].lower())
     elif found := _BSD.fullmatch(line):
-        escaped, name, digest = found[1], found[3], found[4].lower()
-        algorithm = _label(found[2])
-    else:
-        return None
-    if escaped:
-        name = re.sub(r"\\[nr\\]", lambda match: _ESCAPES[match[0]], name)
-    return algorithm, digest, name
+        yield _label(found[1]), found[2].lower()
+
+
+def _by_length(digest: str) -> tuple[str, str]:
+    return _LENGTHS.get(len(digest), f"{4 * len(digest)}-bit digests"), digest
 
 
 def _label(text: str) -> str:
@@ -111,7 +96,7 @@ def _label(text: str) -> str:
     return re.sub(r"^sha2?-?(224|256|384|512|1)$", r"sha\1", text.lower())
 
 
-def _json(first: bytes, rest: Iterator[bytes]) -> Iterator[tuple[str, str, str]]:
+def _json(first: bytes, rest: Iterator[bytes]) -> Iterator[tuple[str, str]]:
     data = bytearray(first)
     for line in rest:
         data += line
@@ -136,26 +121,24 @@ def _json(first: bytes, rest: Iterator[bytes]) -> Iterator[tuple[str, str, str]]
             stack.extend(reversed(item))
 
 
-def _object(item: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The digests that one JSON object gives of the file that it names."""
-    name = next((item[key] for key in _NAMES if isinstance(item.get(key), str)), "")
+def _object(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """The digests that one JSON object gives of the file that it is about."""
     for key in ("md5", "sha1", "sha256", "sha384", "sha512"):
-        if isinstance(digest := item.get(key), str) and (found := _labelled(f"{key}:{digest}")):
-            yield *found, name
+        if isinstance(digest := item.get(key), str):
+            yield from _labelled(f"{key}:{digest}")
     for key in ("hash", "checksum", "digest"):
-        if isinstance(digest := item.get(key), str) and (found := _labelled(digest)):
-            yield *found, name
+        if isinstance(digest := item.get(key), str):
+            yield from _labelled(digest)
     stored = item.get("lfs")
     if isinstance(stored, dict):
         digest = stored.get("sha256") or stored.get("oid")
-        if isinstance(digest, str) and (found := _labelled(f"sha256:{digest.removeprefix('sha256:')}")):
-            yield *found, name
+        if isinstance(digest, str):
+            yield from _labelled(f"sha256:{digest.removeprefix('sha256:')}")
 
 
-def _labelled(text: str) -> tuple[str, str] | None:
+def _labelled(text: str) -> Iterator[tuple[str, str]]:
     """(algorithm, digest) of `sha256:hex`; a bare digest is what its length says, as data packages have it for MD5."""
     label, colon, digest = text.strip().rpartition(":")
     digest = digest.lower()
-    if not re.fullmatch(r"[0-9a-f]{32,128}", digest, re.ASCII):
-        return None
-    return _label(label) if colon else _LENGTHS.get(len(digest), f"{4 * len(digest)}-bit digests"), digest
+    if re.fullmatch(r"[0-9a-f]{32,128}", digest, re.ASCII):
+        yield (_label(label), digest) if colon else _by_length(digest)

@@ -70,10 +70,14 @@ def root(data: bytes) -> bytes:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    found = x509.load_pem_x509_certificates(data) if b"-----BEGIN" in data else [x509.load_der_x509_certificate(data)]
+    try:
+        found = x509.load_pem_x509_certificates(data) if b"-----BEGIN" in data else [x509.load_der_x509_certificate(data)]
+        issued = [certificate.issuer != certificate.subject for certificate in found]
+    except Exception as error:  # the foreign parser may raise anything over foreign bytes
+        raise ValueError(f"is no certificate in PEM or DER: {error}") from error
     if len(found) != 1:
         raise ValueError(f"holds {len(found)} certificates; give the root alone")
-    if found[0].issuer != found[0].subject:
+    if issued[0]:
         raise ValueError("is a certificate that another one issued, so it is no root; give the root of the authority's chain")
     return found[0].public_bytes(Encoding.DER)
 

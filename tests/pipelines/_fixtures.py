@@ -248,7 +248,7 @@ def snapshot(target: Path, documents: int = 240, grown: bool = False) -> manifes
     """A snapshot; where `grown`, its second version: an index is a further witness of 30 documents, and two were redacted."""
     rows = reference_rows(documents)
     rejects = [reject("frozen", i, "attest", "after the cutoff") for i in range(documents // 10)]
-    extensions, gone = [[mixes.leaf(row) for row in rows]], {}
+    extensions, gone, sourced = [[mixes.leaf(row) for row in rows]], {}, rows
     if grown:
         chosen = [row for row in rows if row["eligible"] and row["attestation"] == "captured"]
         better = {"attestation": "corroborated", "witness": INDEX}
@@ -260,7 +260,6 @@ def snapshot(target: Path, documents: int = 240, grown: bool = False) -> manifes
     listing = parts(target, "documents", rows, schema.SNAPSHOT_DOCUMENTS)
     listing += mixes.write_leaves(target, extensions, gone)
     listing += parts(target, "rejects", rejects, schema.REJECTS, 1)
-    sourced = [row for row in rows if row["file_path"]]
     listing += parts(target, "sources", sources(sourced, rejects), schema.SOURCES, 1)
     readings = [evidence(row, "capture", 1.0, "captured before the cutoff", None) for row in rows if row["key"] not in gone]
     listing += parts(target, "evidence", readings, schema.EVIDENCE, 1)

@@ -24,7 +24,11 @@ from tests.pipelines.test_forge import TRUE, cdxj, trust
 from tests.store.frozen import SIGNER
 
 MORE = [Capture(f"http://more.example/{i}", html(prose(300 + i), f"M {i}")) for i in range(3)]
-MENU = "<nav><ul>" + "".join(f"<li><a href='/{i}'>Navigate to section number {i} of this site</a></li>" for i in range(30)) + "</ul></nav>"
+MENU = (
+    "<nav><ul>"
+    + "".join(f"<li><a href='/{i}'>Navigate to section number {i} of this site</a></li>" for i in range(30))
+    + "</ul></nav>"
+)
 
 
 @pytest.fixture
@@ -36,7 +40,6 @@ def verified(folder: Path) -> bool:
     return verify.run(str(folder), manifest.open_snapshot(str(folder)).id, quiet=True)["exit_code"] == 0
 
 
-# --- A1: the name of a folder
 def test_the_name_of_a_folder_attests_nothing(tmp_path: Path, archive: Path) -> None:
     folder = tmp_path / "attestation=timestamped" / "s"
     made = frozen([archive], folder)
@@ -44,7 +47,9 @@ def test_the_name_of_a_folder_attests_nothing(tmp_path: Path, archive: Path) -> 
     assert made["id"] == frozen([archive], tmp_path / "s")["id"]
 
 
-@pytest.mark.parametrize("name", ["date=2001-01-01", "date_end=2001-01-01", "language=xx", "witness=abc", "key=0", "text_sha256=00"])
+@pytest.mark.parametrize(
+    "name", ["date=2001-01-01", "date_end=2001-01-01", "language=xx", "witness=abc", "key=0", "text_sha256=00"]
+)
 def test_a_folder_of_a_lake_changes_nothing(tmp_path: Path, archive: Path, name: str) -> None:
     ids = []
     more = write_warc(tmp_path / "more.warc.gz", MORE)
@@ -82,7 +87,6 @@ def test_a_mix_of_a_run_in_such_a_folder(tmp_path: Path) -> None:
     assert counts[0] == counts[1]
 
 
-# --- B1: growth on damage
 def damage(folder: Path, dataset: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
     path = Path(manifest.open_snapshot(str(folder)).files(dataset)[0])
     table = pq.read_table(path)
@@ -100,7 +104,8 @@ def test_nothing_is_built_on_a_damaged_parent(tmp_path: Path, archive: Path, dat
 
 
 @pytest.mark.parametrize(
-    ("dataset", "values"), [("tags", {"origin": "human"}), ("documents", {"url": "http://evil/"}), ("signatures", None), ("bands", {"row": 0})]
+    ("dataset", "values"),
+    [("tags", {"origin": "human"}), ("documents", {"url": "http://evil/"}), ("signatures", None), ("bands", {"row": 0})],
 )
 def test_a_redaction_does_not_launder_damage(tmp_path: Path, archive: Path, dataset: str, values: dict[str, Any] | None) -> None:
     first = frozen([archive], tmp_path / "s")
@@ -111,7 +116,6 @@ def test_a_redaction_does_not_launder_damage(tmp_path: Path, archive: Path, data
         frozen([], tmp_path / "s", None, extends=first["id"], redact=str(tmp_path / "list"))
 
 
-# --- B2: the same record, extracted otherwise
 def test_a_record_whose_text_is_another_now_is_no_further_witness(tmp_path: Path) -> None:
     captures = [Capture(c.url, c.body.replace("<body>", "<body>" + MENU), c.date) for c in TRUE[:4]]
     source = write_warc(tmp_path / "a.warc.gz", captures)
@@ -124,7 +128,6 @@ def test_a_record_whose_text_is_another_now_is_no_further_witness(tmp_path: Path
     assert verified(tmp_path / "s")
 
 
-# --- B3: an index that says another time than the leaf
 def test_an_index_that_dates_a_capture_after_the_cutoff_corroborates_nothing(tmp_path: Path) -> None:
     late = [Capture("http://late.example/1", html(prose(1), "L"), "2023-05-05T05:05:05Z")]
     source, index, sums = write_warc(tmp_path / "w.warc.gz", late), tmp_path / "a.cdxj", tmp_path / "sums"
@@ -140,7 +143,6 @@ def test_an_index_that_dates_a_capture_after_the_cutoff_corroborates_nothing(tmp
     assert duckdb.sql(f"select attestation, witness from read_parquet({leaves})").fetchall() == [("released", "release")]
 
 
-# --- B4: to be decided
 def test_an_index_that_was_published_after_the_cutoff_corroborates_nothing(tmp_path: Path, archive: Path) -> None:
     index = tmp_path / "a.cdxj"
     index.write_text(cdxj(TRUE))
@@ -148,7 +150,6 @@ def test_an_index_that_was_published_after_the_cutoff_corroborates_nothing(tmp_p
     assert frozen([archive], tmp_path / "s", trust=listed, indexes=[str(index)])["eligible"] == {"captured": 6}
 
 
-# --- B5, B6, B7
 @pytest.mark.parametrize("order", [0, 1])
 def test_of_two_digests_both_have_to_agree(tmp_path: Path, order: int) -> None:
     body = html(prose(5), "d").encode()

@@ -174,7 +174,6 @@ def test_what_a_proof_cannot_be_held_against_is_refused(
 @pytest.mark.parametrize(
     "more",
     [
-        ["--key", trees.OWNER.verifier.vkey],
         ["--sample-seed", "00"],
         ["--prove", str(trees.document(0)["key"]), "--out", "/nowhere/proof.txt", "--anchor", "0" * 64],
         ["--out", "/nowhere/proof.txt"],

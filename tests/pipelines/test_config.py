@@ -31,11 +31,19 @@ def test_the_plain_form_restores_to_the_same(verb: str) -> None:
         ([("minhash.seed", "many")], "minhash"),
         ([("minhash.bands", "64")], "minhash"),
         ([("match.similarity", "1.5")], "match"),
+        ([("match.near", "away")], "It takes: drop, keep"),
+        ([("read.preset", "nonsense")], "It takes: auto, fineweb, "),
     ],
 )
 def test_wrong_values_are_usage_errors_that_say_what(overrides: list[tuple[str, str]], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         config.resolve("curate", (), overrides)
+
+
+def test_a_file_with_a_wrong_choice_is_told_what_there_is(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("mix:\n  units: [bytes, pages]\n")
+    with pytest.raises(UsageError, match=r"'pages'.*It takes: bytes, documents, tokens"):
+        config.resolve("mix", [str(tmp_path / "c.yaml")], [])
 
 
 @pytest.mark.parametrize("text", ["a: [", "minhash: 3", "unheard: {a: 1}", "minhash: {sed: 1}"])

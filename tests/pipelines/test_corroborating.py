@@ -224,7 +224,9 @@ def test_on_a_store_that_is_not_local(tmp_path: Path) -> None:
         fs.put_file(captures(tmp_path / "captures.parquet", rows), f"{base}/captures.parquet")
         trusted = Entry(name="cc", kind="index", custodian="c", published=DAY, sha256=(hashlib.sha256(text.encode()).hexdigest(),))
         with Runner() as runner:
-            found = corroborate([f"{base}/index"], Trust((trusted,)), CUTOFF, [f"{base}/captures.parquet"], f"{base}/work", runner, {})
+            found = corroborate(
+                [f"{base}/index"], Trust((trusted,)), CUTOFF, [f"{base}/captures.parquet"], f"{base}/work", runner, {}
+            )
         assert found.witnessed is not None
         with files.open_input(found.witnessed) as stream:
             assert pq.read_table(stream)["key"].to_pylist() == [key for key, *_ in rows[:200]]

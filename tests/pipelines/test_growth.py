@@ -10,9 +10,10 @@ import pytest
 
 from pipelines import cli, freeze, redacting, verify
 from provenance.identity import check_consistency, leaf_hash
-from store import files, manifest
+from store import files, index, manifest
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
+from store.notes import Signer
 from tests.builders import Capture, frozen, html, prose, write_warc
 
 PAGES = [Capture(f"http://old.example/{i}", html(prose(i), f"Page {i}")) for i in range(12)]
@@ -106,11 +107,40 @@ def test_a_signed_version_has_a_checkpoint_and_its_unsigned_child_says_that_it_h
     note = (tmp_path / f"snapshot/checkpoints/{signed['id']}.txt").read_text()
     assert note.startswith("lab.example/web\n7\n") and f"sha256:{signed['id']}\n" in note
     assert freeze.run(order, job)["id"] == signed["id"]
+    assert signed["verifier_key"] == manifest.open_snapshot(str(tmp_path / "snapshot")).manifest["signers"][0]
+    assert "added" not in signed
+    vkey = signed["verifier_key"]
+    found = verify.run(str(tmp_path / "snapshot"), None, keys=[vkey])
+    assert (found["result"], found["exit_code"], found["signed_by"]) == (
+        "VERIFIED, SIGNED BY lab.example/web",
+        0,
+        ["lab.example/web"],
+    )
+    with pytest.raises(UsageError):
+        verify.run(str(tmp_path / "snapshot"), None, keys=[vkey[:-2]])
+    assert (
+        verify.run(str(tmp_path / "snapshot"), signed["id"], keys=[Signer("lab.example/web", bytes([1] * 32)).verifier.vkey])[
+            "exit_code"
+        ]
+        == 1
+    )
     child = frozen([grown[0] / "old/b.warc.gz"], tmp_path / "snapshot", None, extends=signed["id"])
-    assert "--sign KEY" in child["notes"][0]
+    assert "nobody signed" in str(verify.run(str(tmp_path / "snapshot"), None, keys=[vkey])["why"])
+    assert "--sign KEY" in child["notes"][0] and "verifier_key" not in child
     assert verify.run(str(tmp_path / "snapshot"), signed["id"])["result"] == "VERIFIED, EXTENDS THE ANCHOR"
     (tmp_path / f"snapshot/checkpoints/{signed['id']}.txt").unlink()
     assert verify.run(str(tmp_path / "snapshot"), signed["id"])["missing"] == [f"checkpoints/{signed['id']}.txt"]
+
+
+def test_what_a_version_adds_is_told(grown: tuple[Path, list[str]], tmp_path: Path) -> None:
+    shutil.copytree(grown[0] / "snapshot", tmp_path / "snapshot")
+    again = frozen([grown[0] / "old"], tmp_path / "snapshot", None, extends=grown[1][0])
+    assert again["added"] == {"documents": 5, "leaves": 5, "further_witnesses": 0, "redacted": 0} and "line" not in again
+    (tmp_path / "list").write_text("http://old.example/8 asked for\nhttp://old.example/4 asked for\n")
+    less = frozen([], tmp_path / "snapshot", None, extends=grown[1][1], redact=str(tmp_path / "list"))
+    assert less["added"] == {"documents": 0, "leaves": 0, "further_witnesses": 0, "redacted": 2} and "line" not in less
+    same = frozen([grown[0] / "old"], tmp_path / "snapshot", None, extends=less["id"])
+    assert same["line"] == "Nothing new: all that was given is in the parent already." and not any(same["added"].values())
 
 
 def test_the_owners_words_stay_with_every_version(tmp_path: Path) -> None:
@@ -188,11 +218,25 @@ def test_a_redacted_text_is_gone_and_its_leaf_hash_stays(redacted: tuple[Path, l
     assert {key for key, value in gone[0].items() if value not in (None, 0, False)} == {"key", "attestation", "ineligible_reason"}
     leaf = rows(new, "leaves", where="redacted is not null")
     assert len(leaf) == 1 and leaf[0]["key"] == gone[0]["key"] and leaf[0]["text_sha256"] is None
+    assert leaf[0]["redacted"] == "its author asked"
+    assert len(rows(new, "tags", where="reason = 'redacted: its author asked'")) == 1
     assert new.manifest["redacted"]["leaves"] == 1
     assert new.manifest["counts"]["ineligible"] == {"redacted": 1}
     assert new.manifest["counts"]["eligible"] == {"captured": 11}
     for path in new.manifest["redacted"]["removed"]:
         assert not (base / "snapshot" / path).exists()
+
+
+@pytest.mark.parametrize("job", ["3ecbcaa30654", "b3cbcaa3065b"])
+def test_a_file_that_takes_anothers_place_sorts_there(job: str) -> None:
+    for path in (f"documents/00001-{job}-000003.parquet", f"bands/00001-{job}-b004-r000of001.parquet"):
+        folder = path.split("/")[0]
+        new = redacting.renamed(path, "00002")
+        assert new.startswith(f"{folder}/00001-{job}") and ".r00002" in new
+        assert redacting.renamed(new, "00003").count(".r") == 1
+        before, after = f"{folder}/00001-{job}-000002.parquet", f"{folder}/00002-{job}-000000.parquet"
+        assert sorted([after, new, before]) == [before, new, after]
+    assert index.NAME.search(redacting.renamed(f"bands/00001-{job}-b004-r000of001.parquet", "00002"))
 
 
 def test_what_told_of_a_redacted_text_is_gone_too(grown: tuple[Path, list[str]], tmp_path: Path) -> None:

@@ -10,12 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import mixing, planning
 from pipelines import mix as verb
+from pipelines import mixing, planning
 from pipelines.cli import Job
 from provenance.floor import Mix
-from provenance.schema import LEAVES
-from store import files, leaves, manifest, notes, revocation, shards
+from store import files, manifest, notes, revocation, shards
 from store.errors import CheckFailed, UsageError
 from store.revocation import Item, Revocations
 from store.verify_mix import verify_mix
@@ -233,16 +232,6 @@ def test_wildcards_in_a_path_stand_for_themselves(tmp_path):
     plain, run = mixes.standard(tmp_path / "plain")
     twin = mixes.make(tmp_path / "twin", plain, [run])
     assert opened.manifest["counts"] == twin.manifest["counts"]
-
-
-def test_leaves_have_the_bytes_that_every_reader_makes_of_them():
-    marks = "".join(map(chr, [*range(1, 0x100), 0x2028, 0x2029, 0xFEFF, 0xFFFF, 0x1F600])) + '"\\/'
-    row = mixes.sealed(mixes.document("one", 900, witness=marks, date=None, payload_digest=None))
-    early = mixes.document("two", 90, date_end=datetime(1, 2, 3, tzinfo=UTC))
-    made = [mixes.leaf(row, "f" * 64), mixes.leaf(mixes.sealed(early))]
-    table = pa.Table.from_pylist(mixes.leaf_rows(made), schema=LEAVES)
-    assert list(leaves.leaf_bytes(table)) == [leaf.data() for leaf in made]
-    assert list(leaves.leaf_bytes(table.slice(1).to_batches()[0])) == [made[1].data()]
 
 
 @pytest.mark.parametrize("rows", [[0], [4999], [1023, 1024, 2499, 2500], list(range(0, 5000, 3)), [], list(range(5000))])

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import replay, verify
-from provenance.identity import sha256_hex
+from provenance.identity import content_id, digest, sha256_hex
 from provenance.schema import LEAVES, SNAPSHOT_DOCUMENTS
 from store import files, manifest, tables
 from store.errors import UsageError
@@ -50,7 +50,7 @@ def test_all_that_is_drawn_is_extracted_again_and_equal(base: Path) -> None:
     assert found["replay"]["drawn"] == found["replay"]["equal"] == documents > 25
     assert found["replay"]["differ"] == {} and found["replay"]["other_parameters"] == []
     assert found["replay"]["sources"] == "5 of 5 found" and found["replay"]["sources_missing"] == []
-    assert found["replay"]["bound"].startswith(f"none of {documents} differ: with 95 % confidence fewer than {3 / documents:.2%}")
+    assert found["replay"]["bound"] == f"all {documents} were extracted again, all equal"
 
 
 def test_files_are_known_by_their_bytes_and_not_by_name(base: Path, tmp_path: Path) -> None:
@@ -75,8 +75,28 @@ def test_a_share_is_drawn_at_random_and_repeats_by_its_seed(base: Path) -> None:
     drawn = [replay.replay(opened, [str(base / "old"), str(base / "more")], 0.2, seed) for seed in ("a", "a", "b")]
     assert drawn[0]["drawn"] == -(-total // 5)
     assert drawn[0]["paths"] == drawn[1]["paths"]
-    found = replayed(base / "snapshot", base / "old", sample=0.5, sample_seed="c")
-    assert found["result"] == "SAMPLED, NO CHANGE FOUND" and found["replay"]["seed"] == "c"
+    some = -(-total // 5)
+    assert drawn[0]["bound"].startswith(f"none of {some} differ: with 95 % confidence fewer than {3 / some:.2%}")
+    found = replayed(base / "snapshot", base / "old", sample=0.5, sample_seed="c" * 16)
+    assert found["result"] == "SAMPLED, NO CHANGE FOUND" and found["replay"]["seed"] == "c" * 16
+
+
+def test_a_bound_is_told_only_of_a_part() -> None:
+    assert replay.bound(0, 30, 30, True) == "all 30 were extracted again, all equal"
+    assert replay.bound(2, 30, 31, True) == (
+        "all 30 were extracted again, and 2 differ; 1 more has no place in a source, as redacted documents"
+    )
+    assert replay.bound(0, 0, 0, True) == "no document of these files could be extracted again"
+    assert "Clopper and Pearson" in replay.bound(2, 30, 31, False)
+
+
+def test_what_was_redacted_is_not_drawn_and_is_said(base: Path, tmp_path: Path) -> None:
+    shutil.copytree(base / "snapshot", tmp_path / "snapshot")
+    opened = manifest.open_snapshot(str(tmp_path / "snapshot"))
+    (tmp_path / "list").write_text("http://old.example/60 asked for\n")
+    frozen([], tmp_path / "snapshot", None, extends=opened.id, redact=str(tmp_path / "list"))
+    found = replayed(tmp_path / "snapshot", base / "more")["replay"]
+    assert found["bound"] == "all 5 were extracted again, all equal; 1 more has no place in a source, as redacted documents"
 
 
 def forged(base: Path, folder: Path, change: dict[str, Any]) -> Opened:
@@ -90,7 +110,7 @@ def forged(base: Path, folder: Path, change: dict[str, Any]) -> Opened:
     path = first.entries("documents")[0]["path"]
     rows = pq.read_table(folder / path).to_pylist()
     key = rows[0]["key"]
-    rows[0] |= {"text": text, "byte_count": len(text.encode())}
+    rows[0] |= {"text": text, "content_id": content_id(text), "byte_count": len(text.encode())}
     entries = {path: tables.write(str(folder), path, pa.Table.from_pylist(rows, schema=SNAPSHOT_DOCUMENTS), SNAPSHOT_DOCUMENTS)}
     hashes = []
     for entry in first.entries("leaves"):
@@ -126,7 +146,7 @@ def test_a_text_that_its_source_does_not_give_is_named(base: Path, tmp_path: Pat
     found = replayed(tmp_path / "forged", base / "old")
     assert (found["exit_code"], found["wrong"]) == (1, [opened.entries("documents")[0]["path"]])
     assert len(found["replay"]["differ"]) == 1 and "its text has SHA-256" in next(iter(found["replay"]["differ"].values()))
-    assert "Clopper and Pearson" in found["replay"]["bound"]
+    assert "were extracted again, and 1 differ" in found["replay"]["bound"]
 
 
 def test_under_other_parameters_a_difference_proves_nothing(base: Path, tmp_path: Path) -> None:
@@ -140,7 +160,8 @@ def test_under_other_parameters_a_difference_proves_nothing(base: Path, tmp_path
 
 
 def test_settings_that_this_program_does_not_have_are_said(base: Path, tmp_path: Path) -> None:
-    forged(base, tmp_path / "forged", {"config": {"extract": {"spoon": 1}}})
+    config = {"extract": {"spoon": 1}}
+    forged(base, tmp_path / "forged", {"config": config, "config_digest": digest(config)})
     found = replayed(tmp_path / "forged", base / "old")
     assert "does not have" in found["replay"]["impossible"]
 

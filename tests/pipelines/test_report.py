@@ -11,9 +11,10 @@ import pytest
 from pipelines import report
 from pipelines.reporting import markup, mix_page, page, svg
 from store import manifest
-from store.errors import UsageError
+from store.errors import CheckFailed, UsageError
 from tests import mixes
 from tests.pipelines import _fixtures as fixtures
+from tests.store import frozen
 
 CONSISTENT = {"exit_code": 3, "line": "100 % of the human units rest on the archive file"}
 
@@ -123,7 +124,7 @@ def test_first_lines_of_a_run(targets: Targets, tmp_path: Path) -> None:
         f"{human} of {counts['documents']} documents ({100 * human / counts['documents']:.1f}\u00a0%) equal an eligible document"
         in text
     )
-    assert "unchanged since that was frozen, dated before 2022-01-01" in text
+    assert "unchanged since that was frozen if verify passes, dated before 2022-01-01" in text
     assert "rest on the capture time that the archive file itself states" in text
     alone = Reader(written(targets, "empty_run", tmp_path)).text
     assert "against no snapshot, so nothing in it can count as human" in alone
@@ -159,9 +160,9 @@ def test_a_snapshot_says_at_once_what_it_is_and_whose_word_it_rests_on(targets: 
     assert "fewer than 50 words" in text and "machine-translation evidence" in text
 
 
-def numbers(source: str, title: str) -> list[dict[str, str]]:
-    """The first table of the section that begins with `title`, as texts by column."""
-    part = source[source.index(f"<h2>{title}</h2>") :].partition("</table>")[0]
+def numbers(source: str, title: str, place: int = 0) -> list[dict[str, str]]:
+    """The first table (or the one at `place`) of the section that begins with `title`, as texts by column."""
+    part = source[source.index(f"<h2>{title}</h2>") :].split("</table>")[place]
     head = re.findall(r'<th scope="col">(.*?)</th>', part)
     return [
         dict(zip(head, re.findall(r"<td[^>]*>(.*?)</td>", line), strict=True)) for line in re.findall(r"<tr>(<td.*?)</tr>", part)
@@ -203,7 +204,7 @@ def test_a_further_witness_is_shown_with_its_custodian_and_since_when_it_is_know
         "corroborated",
         "index",
         "Common Crawl",
-        "2019-09-10T00:00:00.000000Z",
+        "2019-09-10",
         "30",
     ]
     others = [row for row in numbers(source, "Witnesses") if row["witness"] != fixtures.INDEX]
@@ -216,22 +217,14 @@ def test_a_further_witness_is_shown_with_its_custodian_and_since_when_it_is_know
 def test_versions_and_redactions_are_said(targets: Targets, tmp_path: Path) -> None:
     source = written(targets, "grown", tmp_path)
     first, second = numbers(source, "Versions")
-    assert [first[name] for name in ("leaves", "documents", "further witnesses", "redacted", "tree size")] == [
-        "240",
-        "238",
-        "0",
-        "2",
-        "240",
-    ]
-    assert [second[name] for name in ("leaves", "documents", "further witnesses", "redacted", "tree size")] == [
-        "30",
-        "0",
-        "30",
-        "0",
-        "270",
-    ]
-    assert second["version"] == f"{targets['grown'].id[:16]} (this one)"
-    assert second["root"] == targets["grown"].manifest["tree"]["root"][:16]
+    assert (first["leaves it added"], second["leaves it added"]) == ("240", "30")
+    assert second["version"] == f"<code>{targets['grown'].id}</code> (this one)"
+    assert first["signed by"] == "not known: its manifest is not there" and second["leaves it redacted"] == "not known"
+    first, second = numbers(source, "Versions", 1)
+    columns = ("documents", "further witnesses", "its leaves redacted by now", "tree size")
+    assert [first[name] for name in columns] == ["238", "0", "2", "240"]
+    assert [second[name] for name in columns] == ["0", "30", "0", "270"]
+    assert second["root of the tree"] == f"<code>{targets['grown'].manifest['tree']['root']}</code>"
     text = Reader(source).text
     assert "The texts of 2 leaves were redacted" in text and "erasure <b>: 2" in text
     held = [row for url in targets["grown"].files("documents") for row in pq.read_table(url).to_pylist()]
@@ -239,6 +232,94 @@ def test_versions_and_redactions_are_said(targets: Targets, tmp_path: Path) -> N
     assert f"20 of {shown}" in text.partition("Texts")[2]
     alone = Reader(written(targets, "snapshot", tmp_path)).text
     assert "were redacted;" not in alone and "Redacted." not in alone
+
+
+def test_versions_say_in_full_who_signed_them_and_what_they_were_for(tmp_path: Path) -> None:
+    first = frozen.simple(tmp_path / "s", 12, signer=frozen.SIGNER)
+    second = frozen.Builder(tmp_path / "s", first).redact(["document-3", "document-4"]).finish()
+    third = frozen.Builder(tmp_path / "s", second).finish(frozen.SIGNER)
+    fourth = frozen.Builder(tmp_path / "s", third).add(frozen.names(3, 20)).redact(["document-5"]).finish()
+    fifth = frozen.Builder(tmp_path / "s", fourth).finish()
+    report.run(fifth.url, str(tmp_path / "page.html"))
+    found = numbers((tmp_path / "page.html").read_text(), "Versions")
+    name, key, _ = frozen.SIGNER.verifier.vkey.split("+", 2)
+    signed = f"<code>{name}+{key}</code>"
+    assert [[row[name] for name in ("signed by", "did", "leaves it added", "leaves it redacted")] for row in found] == [
+        [signed, "first version", "12", "0"],
+        ["nobody", "redaction", "0", "2"],
+        [signed, "signature", "0", "0"],
+        ["nobody", "adds leaves, redaction", "3", "1"],
+        ["nobody", "nothing new", "0", "0"],
+    ]
+    assert [re.findall("[0-9a-f]{64}", row["version"]) for row in found] == [[v.id] for v in (first, second, third, fourth, fifth)]
+
+
+PASSED = {"exit_code": 0, "result": "VERIFIED", "line": "all of it holds"}
+FAILED = {"exit_code": 1, "result": "FAILED", "wrong": [f"documents/{i}" for i in range(9)], "missing": ["leaves/x"], "extra": []}
+
+
+@pytest.mark.parametrize("name", ["run", "snapshot", "index", "mix"])
+def test_every_page_says_whether_it_was_verified(targets: Targets, tmp_path: Path, name: str) -> None:
+    said = Reader(written(targets, name, tmp_path, verification=PASSED)).text
+    assert "VERIFIED against the given snapshot id." in said and "all of it holds" in said and "unchanged since" in said
+    assert "Not verified here" not in said and "if verify passes" not in said
+    said = Reader(written(targets, name, tmp_path, verification=FAILED)).text
+    assert f"FAILED. {'Do not train on this' if name == 'mix' else 'Nothing is proven until verify passes'}." in said
+    assert "10 files wrong, missing or not listed: documents/0, " in said and "documents/7 and 2 more." in said
+    assert "unchanged since they were" not in said and "unchanged since that was" not in said and "VERIFIED" not in said
+    assert "claim" in said.partition("How much is verified human?")[2].partition("What rests on")[0]
+    assert "nothing is proven" in said.partition("What rests on whose word?")[2].partition("FAILED.")[0]
+    if name != "mix":
+        said = Reader(written(targets, name, tmp_path)).text
+        assert "Not verified here." in said and "VERIFIED" not in said and "frozen if verify passes" in said
+
+
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        ("VERIFIED, EXTENDS THE ANCHOR", "VERIFIED against the given snapshot id. It extends the version that was given."),
+        ("CONSISTENT, CURATED AGAINST THE ANCHOR", "CONSISTENT, and curated against the given snapshot id."),
+    ],
+)
+def test_what_verify_found_is_said_as_it_found_it(targets: Targets, tmp_path: Path, result: str, says: str) -> None:
+    assert says in Reader(written(targets, "run", tmp_path, verification={**PASSED, "result": result})).text
+
+
+def test_what_is_too_damaged_to_draw_says_so_on_its_page(tmp_path: Path) -> None:
+    opened = fixtures.snapshot(tmp_path / "s", 30)
+    path = opened.entries("documents")[0]["path"]
+    (tmp_path / "s" / path).write_bytes(b"PAR1 no more")
+    with pytest.raises(CheckFailed):
+        report.run(opened.url, str(tmp_path / "page.html"))
+    wrong = {"exit_code": 1, "result": "FAILED", "wrong": [path]}
+    report.run(opened.url, str(tmp_path / "page.html"), verification=wrong)
+    text = Reader((tmp_path / "page.html").read_text()).text
+    assert "FAILED. Nothing is proven until verify passes." in text and f"1 file wrong, missing or not listed: {path}." in text
+
+
+def test_the_legend_has_the_kinds_that_are_there(targets: Targets, tmp_path: Path) -> None:
+    def legends(source: str) -> list[list[str]]:
+        return [re.findall(r"</i>(.*?)</li>", one) for one in re.findall(r'<ul class="legend">(.*?)</ul>', source)]
+
+    assert "machine-translation evidence" in legends(written(targets, "snapshot", tmp_path))[0]
+    assert legends(written(targets, "index", tmp_path)) == [["may count as human"]] * 3
+    made = page.figure("c", "s", "", page.ORIGIN_SERIES, [], [], [[0, 2, 0, 0], [1, 0, 0, 0]])
+    assert legends(made) == [["human (verified)", "machine-generated"]]
+
+
+def test_documents_without_a_time_are_told_apart(targets: Targets, tmp_path: Path) -> None:
+    held = [row for url in targets["grown"].files("documents") for row in pq.read_table(url).to_pylist() if row["date_end"] is None]
+    declared = sum(row["attestation"] == "declared" for row in held)
+    assert len(held) - declared == 2
+    text = Reader(written(targets, "grown", tmp_path)).text
+    assert f"Not shown: {declared} documents without a capture time stand on a declaration; 2 documents were redacted." in text
+    alone = Reader(written(targets, "snapshot", tmp_path)).text
+    assert "stand on a declaration." in alone
+
+
+def test_no_label_of_a_mix_is_cut(targets: Targets, tmp_path: Path) -> None:
+    source = written(targets, "mix", tmp_path)
+    assert "texts that may count as human</text>" in source and "…" not in source
 
 
 def test_an_index_only_snapshot_says_so_at_once(targets: Targets, tmp_path: Path) -> None:

@@ -31,7 +31,10 @@ def test_items_in_any_order_are_signed_and_read_back(tmp_path: Path, private: st
     assert run(tmp_path, private, text, "--origin", trees.OWNER.name) == 0
     assert trees.OWNER.verifier.vkey in capsys.readouterr().out
     found = revocation.read(str(tmp_path / "list"), vkeys=[trees.OWNER.verifier.vkey])
-    assert [tuple(item) for item in found.items] == [("key", KEY, "no reason given"), ("witness", "cc-index", "its bucket was open")]
+    assert [tuple(item) for item in found.items] == [
+        ("key", KEY, "no reason given"),
+        ("witness", "cc-index", "its bucket was open"),
+    ]
 
 
 @pytest.mark.parametrize("text", ["key\n", "rumour 7 x\n", "key 7 x\n", f"key {KEY} a\nkey {KEY} b\n"])

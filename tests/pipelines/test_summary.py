@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.summary import show
+from pipelines.summary import notes, show
 
 
 def test_numbers_lists_and_nested_counts_are_readable(capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,3 +25,24 @@ def test_the_first_line_says_it_and_what_is_wrong_goes_to_standard_error(capsys:
     out, err = capsys.readouterr()
     assert out.splitlines() == ["All of it.", "FAILED", f"{'wrong':<34} a"]
     assert err == "wrong: a: changed\n"
+
+
+NOTHING = "counts for nothing: the trust list names no index with its SHA-256, "
+
+
+def test_notes_stand_on_lines_of_their_own_and_what_counted_first(capsys: pytest.CaptureFixture[str]) -> None:
+    first, last = "index cc is the first witness of 7 documents, of 9", f"index a.gz {NOTHING}{'1' * 64}"
+    show("freeze", {"notes": [last, first], "replay": {"differ": {}, "equal": 3}})
+    assert capsys.readouterr().out.splitlines() == ["notes", f"  {first}", f"  {last}", "replay", f"{'  equal':<34} 3"]
+
+
+def test_files_that_count_for_nothing_for_one_reason_are_one_note() -> None:
+    lines = [f"index b/cdx 0{i}.gz {NOTHING}{i}{'a' * 63}" for i in range(5)]
+    stamps = [f"timestamp s3://x/{i}.tsr: it is not what it says; it counts for nothing" for i in range(3)]
+    kept = "checksums a: list (Archive) holds 3 files, published by 2019"
+    assert notes([*lines, *stamps, kept]) == [
+        kept,
+        f"index, each of 5 files: {NOTHING[:-2]} (b/cdx 00.gz, b/cdx 01.gz, b/cdx 02.gz and 2 more; --json names all)",
+        *stamps,
+    ]
+    assert notes(lines[:3]) == lines[:3]

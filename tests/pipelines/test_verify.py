@@ -28,7 +28,10 @@ def test_an_anchor_may_be_a_version_that_this_one_extends(tmp_path: Path) -> Non
         found = verify.run(str(tmp_path), anchor.id, quiet=True)
         assert (found["result"], found["exit_code"]) == ("VERIFIED, EXTENDS THE ANCHOR", 0)
         assert f"whose {size} leaves are the first of its 54" in found["line"]
-    assert verify.run(str(tmp_path), last.id, quiet=True)["result"] == "VERIFIED"
+    found = verify.run(str(tmp_path), last.id, quiet=True)
+    assert found["result"] == "VERIFIED" and found["line"].startswith(
+        f"48 documents unchanged, 3 redacted, since id {last.id[:12]};"
+    )
 
 
 def test_an_older_version_does_not_extend_a_newer_one_nor_a_branch_another(tmp_path: Path) -> None:
@@ -53,7 +56,6 @@ def test_every_step_from_the_anchor_has_to_be_proven(tmp_path: Path) -> None:
     builder.body = {"consistency": []}
     middle = builder.finish()
     Builder(tmp_path, middle).add(names(4, 60)).finish()
-    assert verify.run(str(tmp_path), middle.id, quiet=True)["exit_code"] == 0
     found = verify.run(str(tmp_path), first.id, quiet=True)
     assert found["exit_code"] == 1 and any("consistency proof" in why for why in found["why"].values())
 
@@ -90,6 +92,7 @@ def test_a_sample_says_so_in_its_result(tmp_path: Path) -> None:
     found = verify.run(str(tmp_path), opened.id, quiet=True, sample=0.2)
     assert (found["result"], found["exit_code"]) == ("SAMPLED, NO CHANGE FOUND", 0)
     assert found["line"].startswith("SAMPLED ") and "is missed with a probability of at most" in found["line"]
+    assert f"; 60 documents of id {opened.id[:12]};" in found["line"] and "unchanged" not in found["line"]
     again = verify.run(str(tmp_path), None, quiet=True, sample=0.2, sample_seed=found["sampled"]["seed"])
     assert again["sampled"] == found["sampled"]
     assert (again["result"], again["exit_code"]) == ("SAMPLED, NOT ANCHORED", 3)
@@ -99,6 +102,13 @@ def test_a_sample_says_so_in_its_result(tmp_path: Path) -> None:
 def test_a_sample_of_an_extension_rests_on_the_anchor_too(tmp_path: Path) -> None:
     first = grown(tmp_path)[0]
     assert verify.run(str(tmp_path), first.id, quiet=True, sample=0.5)["result"] == "SAMPLED, NO CHANGE FOUND, EXTENDS THE ANCHOR"
+
+
+@pytest.mark.parametrize("seed", ["", "abc", "0" * 15, "g" * 16, "seed of today 12345"])
+def test_a_seed_that_could_be_guessed_or_mistyped_is_refused(tmp_path: Path, seed: str) -> None:
+    simple(tmp_path)
+    with pytest.raises(UsageError, match="16 hexadecimal digits"):
+        verify.run(str(tmp_path), None, quiet=True, sample=0.5, sample_seed=seed)
 
 
 @pytest.mark.parametrize("share", [0, -1, 1.5, float("nan")])

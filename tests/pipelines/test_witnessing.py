@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipelines.witnessing import FileWitnesses, file_witnesses
-from provenance.witnesses import rfc3161
+from pipelines.attesting import gather
+from pipelines.freeze import Order
+from pipelines.witnessing import FileWitnesses, file_witnesses, trust_list
+from provenance.witnesses import opentimestamps, rfc3161
 from store.errors import UsageError
 from tests.provenance.witnesses import blocks
 
@@ -64,7 +66,12 @@ class Bench:
         (self.folder / "trust.yaml").write_text(yaml.safe_dump({"witnesses": self.entries}))
         lists = [str(self.folder / name) for name in checksums]
         tokens = [str(self.folder / name if (self.folder / name).exists() else GOLDEN / name) for name in stamps]
-        return file_witnesses(self.sources, str(self.folder / "trust.yaml"), lists, tokens, cutoff, blocks.EASY)
+        return self.weigh(lists, tokens, cutoff)
+
+    def weigh(self, lists: list[str], tokens: list[str], cutoff: str = CUTOFF, highest: int = blocks.EASY) -> FileWitnesses:
+        url = str(self.folder / "trust.yaml")
+        trust, digest = trust_list(url)
+        return file_witnesses(self.sources, trust, digest, url, lists, tokens, cutoff, highest)
 
 
 @pytest.fixture
@@ -79,7 +86,6 @@ def said(found: FileWitnesses, words: str) -> None:
 
 
 def test_without_witnesses_nothing_is_witnessed(bench: Bench) -> None:
-    assert file_witnesses(bench.sources, None, [], [], CUTOFF) == FileWitnesses()
     found = bench.run()
     assert found.witnesses == {} and found.said == [] and found.identity["checksums"] == []
 
@@ -291,7 +297,7 @@ def test_headers_that_were_altered_or_invented_are_an_error(bench: Bench) -> Non
     bench.put("chain.txt", line)
     (bench.folder / "trust.yaml").write_text(yaml.safe_dump({"witnesses": bench.entries}))
     with pytest.raises(UsageError, match="less work than any block of Bitcoin since 2016"):
-        file_witnesses(bench.sources, str(bench.folder / "trust.yaml"), [], [str(bench.folder / "sample.ots")], CUTOFF)
+        bench.weigh([], [str(bench.folder / "sample.ots")], highest=opentimestamps.HIGHEST_TARGET)
 
 
 def test_a_hostile_proof_is_an_error(bench: Bench) -> None:
@@ -304,10 +310,11 @@ def test_a_hostile_proof_is_an_error(bench: Bench) -> None:
 
 
 def test_witnesses_without_a_trust_list_or_with_a_bad_one_are_an_error(bench: Bench) -> None:
-    with pytest.raises(UsageError, match="without a trust list"):
-        file_witnesses(bench.sources, None, ["sums"], [], CUTOFF)
+    for order in (Order([], "x", checksums=["sums"]), Order([], "x", timestamps=["a.ots"]), Order([], "x", indexes=["a.cdxj"])):
+        with pytest.raises(UsageError, match="without a trust list"):
+            gather(order, bench.sources, CUTOFF, {}, "x", None)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="cannot be read"):
-        file_witnesses(bench.sources, str(bench.folder / "none.yaml"), [], [], CUTOFF)
+        trust_list(str(bench.folder / "none.yaml"))
     bench.trust("sums", "oracle", "a" * 64)
     with pytest.raises(UsageError, match=r"entry 1 \(sums\): kind 'oracle' is unknown"):
         bench.run()

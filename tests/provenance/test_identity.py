@@ -3,6 +3,7 @@
 import hashlib
 import json
 import unicodedata
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -201,3 +202,10 @@ def test_canonical_json_is_one_spelling() -> None:
     assert identity.canonical_json({"b": 1, "a": ["ü", None, True]}) == '{"a":["ü",null,true],"b":1}\n'.encode()
     with pytest.raises(ValueError):
         identity.canonical_json(float("nan"))
+
+
+def test_an_instant_has_one_spelling() -> None:
+    east = timezone(timedelta(hours=2))
+    assert identity.moment(datetime(2019, 9, 10, 1, 2, 3, tzinfo=east)) == "2019-09-09T23:02:03.000000Z"
+    assert identity.moment(datetime(1, 2, 3, microsecond=4, tzinfo=UTC)) == "0001-02-03T00:00:00.000004Z"
+    assert identity.moment(None) == ""

@@ -114,9 +114,10 @@ def test_another_seed_is_named_with_both_values_and_the_remedy() -> None:
     with pytest.raises(ValueError, match="seed 7 does not match") as error:
         check_compatible(parameters(MinHash(seed=7)), parameters(MinHash()))
     assert str(error.value) == (
-        "seed 7 does not match the snapshot's seed 1; signatures would not be comparable. Rerun curate without --minhash.seed."
+        "seed 7 does not match the snapshot's seed 1; signatures would not be comparable. "
+        "Run the same command again without --minhash.seed."
     )
-    with pytest.raises(ValueError, match=r"Rerun curate with --minhash.seed=7\."):
+    with pytest.raises(ValueError, match=r"Run the same command again with --minhash.seed=7\."):
         check_compatible(parameters(MinHash()), parameters(MinHash(seed=7)))
 
 

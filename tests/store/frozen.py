@@ -8,7 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from provenance.identity import Leaf, Tree, content_id
+from pipelines.redacting import renamed
+from provenance.identity import Leaf, Tree, content_id, digest
 from provenance.schema import ATTESTATIONS, BANDS, EVIDENCE, LEAVES, REJECTS, SNAPSHOT_DOCUMENTS, SOURCES, TAGS, signatures
 from store import checkpoint, files, manifest, tables
 from store.manifest import Opened
@@ -18,7 +19,7 @@ CUTOFF = "2022-01-01T00:00:00.000000Z"
 PERMUTATIONS = 4
 SIGNER = Signer("example.org/test", bytes(range(32)))
 WITNESSES = {
-    name: {"kind": "index", "custodian": custodian, "published": "2020-01-01", "sha256": ["5" * 64]}
+    name: {"kind": "index", "custodian": custodian, "published": "2020-01-01T00:00:00.000000Z", "sha256": ["5" * 64]}
     for name, custodian in (("index-a", "Archive A"), ("index-b", "Archive B"), ("index-a2", "Archive A"))
 }
 HIDDEN = ("id", "url", "file_path", "dump", "metadata", "text")
@@ -157,8 +158,7 @@ class Builder:
         return tables.read([files.join(self.folder, entry["path"])]).to_pylist()
 
     def _replace(self, entry: dict[str, Any], rows: list[Any]) -> None:
-        head, _, name = entry["path"].partition("-")
-        path = f"{head}-v{self.number}-{name.partition('-')[2]}"
+        path = renamed(entry["path"], f"{self.number:05d}")
         self.entries.remove(entry)
         self.removed.append(entry["path"])
         self.write(path, [row for row in rows if row is not None])
@@ -223,7 +223,13 @@ class Builder:
         self.write(
             f"tags/{name}",
             [
-                dict.fromkeys(TAGS.names) | {"key": row["key"], "origin": "human" if row["eligible"] else "unknown", "basis": []}
+                dict.fromkeys(TAGS.names)
+                | {
+                    "key": row["key"],
+                    "origin": "human" if row["eligible"] else "unknown",
+                    "attestation": row["attestation"],
+                    "basis": [],
+                }
                 for row in rows
             ],
         )
@@ -235,9 +241,9 @@ class Builder:
             ],
         )
         bands = sorted(
-            ({"hash": minima[0], "part": number, "row": at} for at, minima in enumerate(sketch)), key=lambda row: row["hash"]
+            ({"hash": minima[0] << 32, "part": number, "row": at} for at, minima in enumerate(sketch)), key=lambda row: row["hash"]
         )
-        self.write(f"bands/{name}", bands)
+        self.write(f"bands/{name.removesuffix('.parquet')}-b000-r000of001.parquet", bands)
 
     def _body(self, signer: Signer | None) -> dict[str, Any]:
         tree = Tree([bytes.fromhex(row["leaf"]) for row in (*self.old, *self.leaves)])
@@ -253,7 +259,8 @@ class Builder:
             "cutoff": CUTOFF,
             "declaration": None,
             "config": {},
-            "parameters": {"minhash": {"permutations": PERMUTATIONS}},
+            "config_digest": digest({}),
+            "parameters": {"minhash": {"permutations": PERMUTATIONS, "bands": 1}},
             "index_only": self.index_only,
             "tree": {"size": tree.size, "root": tree.root.hex(), "extensions": extensions},
             "consistency": [node.hex() for node in tree.consistency(len(self.old))],
@@ -274,19 +281,23 @@ class Builder:
 
         best: dict[str, int] = {}
         for proof in (*self.old, *self.leaves):
-            level = ATTESTATIONS.index(proof["attestation"]) if proof["redacted"] is None else 0
+            level = _rank(proof["attestation"]) if proof["redacted"] is None else 0
             best[proof["key"]] = max(best.get(proof["key"], 0), level)
         for row in rows:
             if row["eligible"]:
-                level = ATTESTATIONS[best.get(row["key"], ATTESTATIONS.index(row["attestation"]))]
-                count("eligible", level)
-                count("eligible_bytes", level, row["byte_count"])
+                name = ATTESTATIONS[best.get(row["key"], _rank(row["attestation"]))]
+                count("eligible", name)
+                count("eligible_bytes", name, row["byte_count"])
             else:
                 count("ineligible", row["ineligible_reason"].split(":")[0])
         for row in rejects:
             count("rejects_by_reason", f"{row['stage']}/{row['reason']}")
         numbers = {"documents": len(rows), "rejects": len(rejects), "records": len(rows) + len(rejects), "leaves": leaves}
         return {**numbers, **found}
+
+
+def _rank(level: str) -> int:
+    return max(1, ATTESTATIONS.index(level)) if level in ATTESTATIONS else 1
 
 
 def _gone(why: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from store.catalog import QUERIES, named_queries, open_target
 from store.revocation import Item, Revocations
 from tests import trees
 from tests.pipelines import _fixtures as fixtures
+from tests.store import frozen
 
 NAMED = named_queries()
 LEVELS = ("declared", "captured")
@@ -95,7 +96,7 @@ def test_the_funnel_and_the_origins_add_up(targets: dict[str, dict[str, manifest
 
 def test_conservation_sees_a_lost_row(targets: dict[str, dict[str, manifest.Opened]], tmp_path: Path) -> None:
     sound = connect(targets["full"]["run"]).execute(NAMED["sources_conservation"].sql).fetchall()
-    assert len(sound) == 3 and all(row[4:] == (0, 0, 0, 0) for row in sound)
+    assert len(sound) == 3 and all(row[4:] == (0, 0, 0, 0, 0) for row in sound)
     curated = targets["full"]["run"]
     shorter = manifest.Opened(
         curated.url,
@@ -104,7 +105,69 @@ def test_conservation_sees_a_lost_row(targets: dict[str, dict[str, manifest.Open
     )
     broken = connect(shorter).execute(NAMED["sources_conservation"].sql).fetchall()
     left_out = next(entry["rows"] for entry in curated.entries("rejects") if entry["path"] == "rejects/part-00001.parquet")
-    assert sum(row[4] for row in broken) == sum(row[6] for row in broken) == left_out > 0
+    assert sum(row[5] for row in broken) == sum(row[7] for row in broken) == left_out > 0
+    assert not any(row[4] for row in broken)
+
+
+def without(opened: manifest.Opened, path: str) -> manifest.Opened:
+    """A snapshot whose manifest forgot a file."""
+    body = {**opened.manifest, "files": [entry for entry in opened.manifest["files"] if entry["path"] != path]}
+    return manifest.Opened(opened.url, opened.id, body)
+
+
+def conserved(opened: manifest.Opened) -> list[dict[str, object]]:
+    answer = connect(opened).execute(NAMED["sources_conservation"].sql)
+    names = [column[0] for column in answer.description]
+    return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+
+def test_redacted_rows_are_counted_apart_and_raise_no_alarm(tmp_path: Path) -> None:
+    """Three documents of one file were redacted: their rows name no file, and its records are all accounted for."""
+    last = frozen.grown(tmp_path)[-1]
+    (found,) = conserved(last)
+    assert (found["documents"], found["rejects"], found["redacted_or_hidden"]) == (48, 5, 3)
+    assert (found["lost"], found["documents_miscounted"], found["rejects_miscounted"], found["unaccounted"]) == (0, 0, 0, 0)
+    entry = last.entries("documents")[-1]
+    (broken,) = conserved(without(last, entry["path"]))
+    assert broken["lost"] == broken["documents_miscounted"] == entry["rows"] > 0
+
+
+def test_what_redacted_rows_do_not_explain_is_lost_though_not_by_which_file(
+    targets: dict[str, dict[str, manifest.Opened]], tmp_path: Path
+) -> None:
+    opened = fixtures.snapshot(tmp_path, grown=True)
+    sound = conserved(opened)
+    assert len(sound) == 3 and sum(int(str(row["redacted_or_hidden"])) for row in sound) == 2
+    assert not any(row["lost"] or row["documents_miscounted"] for row in sound)
+    entry = opened.entries("documents")[1]
+    broken = conserved(without(opened, entry["path"]))
+    assert (
+        sum(int(str(row["lost"])) for row in broken)
+        == sum(int(str(row["documents_miscounted"])) for row in broken)
+        == entry["rows"]
+    )
+    assert not any(row["redacted_or_hidden"] for row in broken) and "(rows that name no file)" in {
+        row["file_path"] for row in broken
+    }
+
+
+def test_only_the_totals_of_an_index_only_snapshot_are_compared(tmp_path: Path) -> None:
+    opened = frozen.simple(tmp_path, index_only=True)
+    (found,) = conserved(opened)
+    assert found["file_path"] == "(all files; the rows name none)"
+    assert (found["records"], found["redacted_or_hidden"], found["lost"]) == (43, 43, 0)
+    (broken,) = conserved(without(opened, opened.entries("documents")[0]["path"]))
+    assert broken["lost"] == broken["documents_miscounted"] == 20 and broken["redacted_or_hidden"] == 23
+
+
+def test_rejects_that_name_no_file_are_said_and_counted_apart(targets: dict[str, dict[str, manifest.Opened]]) -> None:
+    con = duckdb.connect()
+    con.execute("CREATE TABLE sources AS FROM (VALUES ('a', 4, 3), ('b', 2, 1), ('c', 9, 0)) t(file_path, records, rejects)")
+    con.execute(
+        "CREATE TABLE rejects AS FROM (VALUES ('a', 'http', 'status'), (NULL, 'x', 'y'), (NULL, 'x', 'y'), (NULL, 'x', 'y')) t(file_path, stage, reason)"
+    )
+    found = {row[0]: row[4:] for row in con.execute(NAMED["rejects_by_file"].sql).fetchall()}
+    assert found == {"a": ("http/status", 2), "b": ("(not known: its rejects name no file)", 1), "c": (None, 0)}
 
 
 def test_a_host_is_read_from_the_address_and_not_invented(targets: dict[str, dict[str, manifest.Opened]]) -> None:

@@ -1,10 +1,11 @@
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
 import pytest
+import zstandard
 
-from provenance.schema import ATTESTATIONS, LEAVES
-from store import catalog, notes, revocation, sql, tables
+from provenance.schema import ATTESTATIONS
+from store import catalog, manifest, notes, revocation, sql, tables
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
 from store.revocation import Item, Revocations
@@ -124,30 +125,10 @@ def test_a_list_is_for_a_snapshot_its_extensions_an_origin_or_all(frozen: Opened
             revocation.read_for(frozen, url)
 
 
-def test_leaves_are_lowered_batch_by_batch(frozen: Opened) -> None:
-    listed = Revocations("*", tuple(sorted(ITEMS)))
-    taken = []
-    for url in frozen.files("leaves"):
-        for batch in tables.batches(url):
-            mask = listed.lowered(batch)
-            assert mask.null_count == 0
-            taken += batch.filter(mask).to_pylist()
-    assert sorted((row["key"], row["witness"]) for row in taken) == sorted(
-        [(key(0), "archive file"), (key(6), "dump-list"), (key(1), "cc-index")]
-    )
-    assert (
-        listed.lowered(
-            LEAVES.empty_table().to_batches()[0]
-            if LEAVES.empty_table().to_batches()
-            else pa.RecordBatch.from_pylist([], schema=LEAVES)
-        ).to_pylist()
-        == []
-    )
-    con = sql.connect(frozen.url)
-    sql.view(con, "leaves", frozen.files("leaves"), LEAVES)
-    con.from_arrow(listed.table()).create("revoked")
-    asked = con.sql(f'select key, witness from leaves l where {revocation.condition("l")} order by "index"').fetchall()
-    assert asked == [(row["key"], row["witness"]) for row in taken]
+def fallen(opened: Opened, revoked: Revocations) -> list[tuple[str, str, str | None]]:
+    """Documents that a list lowers, with what they proved before and after it."""
+    with catalog.connect(opened, revoked) as con:
+        return con.execute("select key, before, after from lowered order by key").fetchall()
 
 
 def test_a_document_falls_to_what_its_other_leaves_prove(frozen: Opened, tmp_path: Path) -> None:
@@ -158,39 +139,74 @@ def test_a_document_falls_to_what_its_other_leaves_prove(frozen: Opened, tmp_pat
     assert after == {"captured": 4, "timestamped": 1}
     assert (found["lowered"], found["lost"]) == (3, 2)
     assert found["before"]["released"]["bytes"] == trees.document(6)["text_bytes"]
-    con = sql.connect(frozen.url)
-    sql.view(con, "leaves", frozen.files("leaves"), LEAVES)
-    keys = revocation.revoked_keys(con, revocation.read_for(frozen, written(tmp_path, ITEMS))).to_pylist()
-    assert keys == sorted(
-        [
-            {"key": key(0), "before": "captured", "after": None},
-            {"key": key(1), "before": "corroborated", "after": "captured"},
-            {"key": key(6), "before": "released", "after": None},
-        ],
-        key=lambda row: str(row["key"]),
+    assert found["unmatched"] == {"items": 0, "first": []} and "name nothing" not in found["line"]
+    assert fallen(frozen, revocation.read_for(frozen, written(tmp_path, ITEMS))) == sorted(
+        [(key(0), "captured", None), (key(1), "corroborated", "captured"), (key(6), "released", None)]
     )
 
 
-def test_a_list_never_raises(frozen: Opened, tmp_path: Path) -> None:
+def test_a_list_never_raises(frozen: Opened) -> None:
     rank = {level: i for i, level in enumerate(ATTESTATIONS)}
-    for kind, column in (("key", "key"), ("leaf", "leaf"), ("witness", "witness")):
-        for row in tables.read(frozen.files("leaves")).to_pylist():
-            if " " in row[column]:
-                continue
-            con = sql.connect(frozen.url)
-            sql.view(con, "leaves", frozen.files("leaves"), LEAVES)
-            for lowered in revocation.revoked_keys(con, Revocations("*", (Item(kind, row[column], "why"),))).to_pylist():
-                assert lowered["after"] is None or rank[lowered["after"]] < rank[lowered["before"]]
+    for kind in ("key", "leaf", "witness"):
+        for value in {row[kind] for row in tables.read(frozen.files("leaves")).to_pylist()}:
+            if " " not in value:
+                lowered = fallen(frozen, Revocations("*", (Item(kind, value, "why"),)))
+                assert all(after is None or rank[after] < rank[before] for _, before, after in lowered)
 
 
 def test_a_source_file_takes_all_its_documents(frozen: Opened, tmp_path: Path) -> None:
     url = written(tmp_path, [Item("source", trees.ARCHIVES[1], "the archive was forged"), Item("key", key(1), "by itself")])
     found = revocation.read_for(frozen, url)
-    assert {item.value for item in found.items if item.kind == "key"} == {key(1), key(3), key(5), key(7)}
-    assert Item("key", key(1), "by itself") in found.items and Item("key", key(5), "the archive was forged") in found.items
+    items = [Item(**row) for batch in revocation.resolved(found, frozen) for row in batch.to_pylist()]
+    assert sorted(item.value for item in items if item.kind == "key") == sorted([key(1), key(3), key(5), key(7)])
+    assert Item("key", key(1), "by itself") in items and Item("key", key(5), "the archive was forged") in items
     assert revocation.summary(frozen, found)["lost"] == 3
     other = written(tmp_path, [Item("source", "ab" * 32, "never frozen here")])
-    assert revocation.summary(frozen, revocation.read_for(frozen, other))["lowered"] == 0
+    summed = revocation.summary(frozen, revocation.read_for(frozen, other))
+    assert summed["lowered"] == 0 and summed["unmatched"] == {"items": 1, "first": [f"source {'ab' * 32}"]}
+
+
+def test_a_document_without_a_path_is_found_by_its_position(tmp_path: Path) -> None:
+    first, _ = trees.standard()
+    hidden = trees.snapshot(tmp_path / "hidden", [[row | {"file_path": None} for row in first]])
+    listed = Revocations("*", (Item("source", trees.ARCHIVES[1], "forged"),))
+    found = [row["value"] for batch in revocation.resolved(listed, hidden) for row in batch.to_pylist() if row["kind"] == "key"]
+    assert sorted(found) == sorted([key(1), key(3), key(5)])
+
+
+def test_items_that_name_nothing_are_said(frozen: Opened, tmp_path: Path) -> None:
+    gone = ["key " + "a" * 32, "leaf " + "b" * 64, "source " + "c" * 64, "witness archive", "witness dump", "witness nobody"]
+    # What was meant is the witness `archive file`, which no list can name.
+    lost = [Item(*one.split(" "), reason="file made up") for one in gone]
+    found = revocation.summary(frozen, revocation.read_for(frozen, written(tmp_path, [*ITEMS, *lost])))
+    assert found["unmatched"] == {"items": 6, "first": gone[:5]} and found["lowered"] == 3
+    assert found["line"].endswith(f"; 6 items name nothing in this snapshot, such as key {'a' * 32}")
+    assert revocation.unmatched(frozen, Revocations("*", tuple(ITEMS))) == {"items": 0, "first": []}
+
+
+def test_who_signed_an_earlier_version_signs_for_those_that_extend_it(tmp_path: Path) -> None:
+    first = trees.snapshot(tmp_path / "snapshot", trees.standard()[:1], [trees.OWNER])
+    grown = {
+        "tree": {
+            **first.manifest["tree"],
+            "extensions": [
+                {**first.manifest["tree"]["extensions"][0], "manifest": first.id},
+                {"size": 0, "root": first.manifest["tree"]["root"], "manifest": None},
+            ],
+        },
+        "parent": first.id,
+        "signers": [],
+    }
+    second = manifest.write_snapshot(first.url, first.manifest | grown)
+    for scope in ("*", first.id, "example.org/snapshots"):
+        assert revocation.read_for(second, written(tmp_path, ITEMS, scope)).signed_by == ("example.org/snapshots",)
+    with pytest.raises(CheckFailed, match=r"trusted keys are example.org/snapshots"):
+        revocation.read_for(second, written(tmp_path, ITEMS, signer=trees.STRANGER))
+    with pytest.raises(UsageError, match="does not extend it"):
+        revocation.read_for(first, written(tmp_path, ITEMS, second.id))
+    (tmp_path / f"snapshot/manifests/{first.id}.json").unlink()
+    with pytest.raises(UsageError, match="names no signers"):
+        revocation.read_for(second, written(tmp_path, ITEMS))
 
 
 def test_redacted_leaves_are_nobodys(tmp_path: Path) -> None:
@@ -199,6 +215,12 @@ def test_redacted_leaves_are_nobodys(tmp_path: Path) -> None:
     redacted = trees.snapshot(tmp_path / "redacted", [gone, second[2:]], [trees.OWNER])
     found = revocation.summary(redacted, revocation.read_for(redacted, written(tmp_path, ITEMS)))
     assert (found["lowered"], found["before"].get("corroborated")) == (2, None)
+    # A key and a leaf are still there to be named; a witness that only redacted leaves had is not.
+    assert found["unmatched"] == {"items": 1, "first": ["witness cc-index"]}
+
+
+def touched(opened: Opened, revoked: Revocations) -> list[dict[str, Any]]:
+    return [row for batch in revocation.touched(opened, revoked) for row in batch.to_pylist()]
 
 
 @pytest.mark.parametrize("chunks", [1, 3])
@@ -206,11 +228,11 @@ def test_a_mix_is_touched_by_the_leaves_that_prove_it(frozen: Opened, tmp_path: 
     first, second = trees.standard()
     made = trees.mix(tmp_path / "mix", frozen, [first[0], second[1], first[4]], 3, floor="1/3", epochs=2, chunks=chunks)
     listed = Revocations("*", tuple(sorted(ITEMS)))
-    assert sorted((row["kind"], row["key"]) for row in revocation.touched(made, listed).to_pylist()) == [
+    assert sorted((row["kind"], row["key"]) for row in touched(made, listed)) == [
         ("key", key(0)),
         ("witness", key(1)),
     ]
-    assert revocation.touched(made, Revocations("*", (Item("key", key(7), "not in it"),))).num_rows == 0
+    assert touched(made, Revocations("*", (Item("key", key(7), "not in it"),))) == []
     name, body = revocation.of_mix(made)
     assert name == frozen.id and listed.applies(name, body)
     found = revocation.mix_summary(catalog.connect(made, listed), made)
@@ -227,9 +249,18 @@ def test_a_mix_is_touched_by_the_leaves_that_prove_it(frozen: Opened, tmp_path: 
         2,
         bytes_["touched"],
     )
-    (tmp_path / "mix/proof/train-00000-of-00001.leaves.zst").write_bytes(b"no leaves")
-    with pytest.raises(CheckFailed, match="verify"):
-        revocation.touched(made, listed)
+    proof = tmp_path / "mix/proof/train-00000-of-00001.leaves.zst"
+    lines = zstandard.decompress(proof.read_bytes(), 1 << 20)
+    for wrong in (
+        b"no leaves",
+        zstandard.compress(lines.replace(b"leaf-2", b"leaf-1")),
+        zstandard.compress(lines.replace(b",", b", ")),
+    ):
+        proof.write_bytes(wrong)
+        with pytest.raises(CheckFailed, match="verify"):
+            touched(made, listed)
+        with pytest.raises(CheckFailed, match="does not hold a mix's leaves"):
+            catalog.connect(made, listed)
 
 
 def test_what_spills_does_not_lie_in_the_snapshot(frozen: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

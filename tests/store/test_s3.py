@@ -95,6 +95,7 @@ def test_what_another_process_writes_is_seen_at_once(s3: str) -> None:
     assert not files.exists(url)
 
 
+@pytest.mark.slow
 def test_more_objects_than_one_listing_or_one_removal_takes(s3: str) -> None:
     fs = fsspec.filesystem("s3")
     fs.pipe({f"{s3}/many/{number:05d}": b"" for number in range(1100)})

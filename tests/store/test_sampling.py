@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from store.sampling import Sample, fresh_seed, missed, upper_bound
+from store.sampling import Sample, fresh_seed, given_seed, missed, upper_bound
 
 
 @pytest.mark.parametrize("population", range(1, 7))
@@ -55,3 +55,8 @@ def test_rows_are_drawn_without_repeats_and_repeat_by_seed() -> None:
     assert rows.tolist() == sample.rows("documents/a", 95).tolist() != Sample(0.1, "other").rows("documents/a", 95).tolist()
     assert sample.rows("documents/a", 0).tolist() == []
     assert fresh_seed() != fresh_seed()
+
+
+def test_a_seed_is_taken_as_it_was_printed() -> None:
+    seed = fresh_seed()
+    assert given_seed(seed) == given_seed(f" {seed.upper()}\n") == seed

@@ -119,9 +119,20 @@ def test_what_is_no_token_is_an_error(data: bytes, said: str) -> None:
         rfc3161.parse(data)
 
 
+OTHER_VERSION = rfc3161.root(golden("root.pem")).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05")
+"""A certificate that says it is of version 6, which X.509 has none of."""
+
+
 @pytest.mark.parametrize(
     "data",
-    [golden("tsa.pem"), golden("root.pem") + golden("selfmade.pem"), golden("sample.warc"), b"", b"-----BEGIN CERTIFICATE-----\n"],
+    [
+        golden("tsa.pem"),
+        golden("root.pem") + golden("selfmade.pem"),
+        golden("sample.warc"),
+        b"",
+        b"-----BEGIN CERTIFICATE-----\n",
+        OTHER_VERSION,
+    ],
 )
 def test_what_is_no_root_is_an_error(data: bytes) -> None:
     with pytest.raises(ValueError):
