@@ -249,6 +249,6 @@ def _describe(opened: Opened, summary: dict[str, Any], extends: dict[str, Any] |
 def _chances(sampled: dict[str, Any]) -> str:
     missed = ", ".join(
         f"{chance:.3g} if {number} {'file was' if number == '1' else 'files were'} changed"
-        for number, chance in sampled["missed_if_files_changed"].items()
+        for number, chance in sampled["missed_if_this_many_files_changed"].items()
     )
     return f"SAMPLED {sampled['files']} files; a change is missed with a probability of at most {missed or 0}"

@@ -383,8 +383,8 @@ class _Check:
             "files": f"{len(optional)} of {self.population}, and all {len(self.starts)} of leaves",
             "bytes": sum(e["size"] for e in self.entries if e["path"] in self.chosen),
             "rows": f"{rows:,} of {sum(e['rows'] or 0 for e in self.opened.entries('documents')):,}",
-            "missed_if_files_changed": chance,
-            "missed_if_one_text_is_not_its_leafs": 1 - of_row,
+            "missed_if_this_many_files_changed": chance,
+            "missed_if_one_text_changed": 1 - of_row,
         }
 
 

@@ -435,9 +435,9 @@ def test_a_sample_looks_at_its_share_and_repeats_by_its_seed(tmp_path: Path) -> 
     opened = simple(tmp_path, 60, parts=12)
     sampled = [check_snapshot(opened, sample=Sample(0.3, seed)).sampled or {} for seed in ("a", "a", "b")]
     assert sampled[0] == sampled[1] != sampled[2]
-    assert sampled[0]["missed_if_files_changed"]["1"] <= 0.7 + 1e-9
+    assert sampled[0]["missed_if_this_many_files_changed"]["1"] <= 0.7 + 1e-9
     whole = check_snapshot(opened, sample=Sample(1.0, "c"))
-    assert whole.clean and (whole.sampled or {})["missed_if_files_changed"] == {"1": 0.0, "10": 0.0}
+    assert whole.clean and (whole.sampled or {})["missed_if_this_many_files_changed"] == {"1": 0.0, "10": 0.0}
 
 
 DRAWS = 25
@@ -451,7 +451,7 @@ def test_a_sample_finds_a_changed_file_as_often_as_it_says(tmp_path: Path) -> No
     file.write_bytes(data)
     runs = [check_snapshot(opened, sample=Sample(0.5, str(seed))) for seed in range(DRAWS)]
     hits = sum(path in found.wrong for found in runs)
-    stated = runs[0].sampled["missed_if_files_changed"]["1"] if runs[0].sampled else 1.0
+    stated = runs[0].sampled["missed_if_this_many_files_changed"]["1"] if runs[0].sampled else 1.0
     assert all(found.wrong in ([], [path]) for found in runs)
     # At most `stated` are missed; four standard deviations of as many draws are allowed for.
     assert hits / DRAWS >= 1 - stated - 4 * (stated * (1 - stated) / DRAWS) ** 0.5
