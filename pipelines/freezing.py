@@ -233,9 +233,11 @@ class Chain:
 
     def _declared(self) -> str | None:
         """The owner's words, those of earlier versions first: their leaves rest on them still."""
-        before = self.parent.manifest["declaration"] if self.parent else None
-        own = self.admission["declaration"]
-        return "\n".join(dict.fromkeys(filter(None, (before, own)))) or None
+        before: str | None = self.parent.manifest["declaration"] if self.parent else None
+        own: str | None = self.admission["declaration"]
+        if before is None or own is None or own in before.split("\n"):
+            return before or own
+        return f"{before}\n{own}"
 
     def _finish(self, body: dict[str, Any], removed: list[str]) -> Opened:
         """The checkpoint, then the manifest, after which the version is there; then what it redacted goes."""

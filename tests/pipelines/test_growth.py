@@ -152,6 +152,9 @@ def test_the_owners_words_stay_with_every_version(tmp_path: Path) -> None:
     (tmp_path / "list").write_text(f"{rows(manifest.open_snapshot(str(tmp_path / 'snapshot')), 'leaves', 'key')[0]['key']}\n")
     third = frozen([], tmp_path / "snapshot", None, extends=second["id"], redact=str(tmp_path / "list"))
     assert third["declaration"] == second["declaration"]
+    (tmp_path / "c.jsonl").write_text(f'{{"text": "{prose(991)}"}}\n')
+    again = frozen([tmp_path / "c.jsonl"], tmp_path / "snapshot", None, extends=third["id"], declaration="She wrote it.")
+    assert again["declaration"] == second["declaration"] and again["documents"] == 3
 
 
 def test_the_same_command_again_changes_nothing(grown: tuple[Path, list[str]]) -> None:
