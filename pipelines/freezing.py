@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Receipts = dict[str, dict[str, Any]]
 OWNER = (ARCHIVE_FILE, TABLE_ROW, DECLARATION)
 """Witnesses that are the owner's own word: no custodian of their own."""
-READ = ("documents", "leaves")
-REWRITTEN = (*READ, "signatures", "tags", "evidence", "bands", "rejects")
+BUILT_ON = ("documents", "leaves")
+REWRITTEN = (*BUILT_ON, "signatures", "tags", "evidence", "bands", "rejects")
 """What of a parent a version rests on, and what it makes anew where it redacts: checked before it does."""
 PARTIAL = ("documents", "captures", "signatures", "evidence")
 """Datasets of the extraction whose sealed form takes their place."""
@@ -49,12 +49,18 @@ class Chain:
         self.extension = len(parent.manifest["tree"]["extensions"]) if parent else 0
         self.known: dict[str, dict[str, Any]] = parent.manifest["witnesses"] if parent else {}
         self.prefix = ""
+        self.witnesses = attesting.Gathered()
+        self.lifted: list[dict[str, Any]] = []
+
+    @property
+    def _shared(self) -> dict[str, Any]:
+        """What every stage is told."""
+        return {"config": self.plain, "parameters": self.made, "prefix": self.prefix}
 
     def _stage(
         self, name: str, step: str, parts: Sequence[dict[str, Any]], partitions: tuple[int, ...] = (), **context: Any
     ) -> Stage:
-        shared = {"config": self.plain, "parameters": self.made, "prefix": self.prefix}
-        return Stage(name, f"pipelines.{step}", self.target.work, shared | context, tuple(parts), partitions)
+        return Stage(name, f"pipelines.{step}", self.target.work, self._shared | context, tuple(parts), partitions)
 
     def run(self, order: "Order") -> tuple[Opened, list[str]]:
         """Does what the order asks for; returns the finished version, and what is to be said of its witnesses."""
@@ -108,7 +114,7 @@ class Chain:
         if self.parent is None:
             return {}
         try:
-            references.require(self.parent, REWRITTEN if wanted else READ)
+            references.require(self.parent, REWRITTEN if wanted else BUILT_ON)
             return redacting.find(self.parent, wanted, self.target.work) if wanted else {}
         except LowbackgroundError:
             self.target.release()
@@ -132,8 +138,8 @@ class Chain:
 
     def _seal(self, extract: Stage, extracted: Receipts, before: "_Redacted") -> tuple[Stage, Receipts]:
         urls = {name: matching.urls(extract.folder, extracted, name) for name in PARTIAL}
-        shared = {"config": self.plain, "parameters": self.made, "prefix": self.prefix}
-        witnessed = self.witnesses.corroborate(urls["captures"], self.admission["cutoff"], self.target.work, self.runner, shared)
+        cutoff = self.admission["cutoff"]
+        witnessed = self.witnesses.corroborate(urls["captures"], cutoff, self.target.work, self.runner, self._shared)
         stand = self._stage(
             "stand",
             "standing:StandDocuments",
@@ -141,7 +147,7 @@ class Chain:
             custodians=dict.fromkeys(OWNER, "") | self._custodians(),
         )
         stood = self.runner.run(stand)
-        self.lifted: list[dict[str, Any]] = stood["all"]["lifted"]
+        self.lifted = stood["all"]["lifted"]
         standing = matching.urls(stand.folder, stood, "standing")
         search = self._stage(
             "boilerplate",

@@ -17,6 +17,8 @@ DETAILS = {
 GROUPED = 3
 """Notes that end the same way, beyond which they are one note."""
 _FILE = re.compile(r"(?P<what>index|checksums|timestamp) (?P<name>.+?)(?:: | (?=counts for nothing))(?P<why>.+)", re.DOTALL)
+SHOWN = 10
+"""Files that are wrong, or documents of a proof, that a person is shown."""
 _IDLE = re.compile(r"for nothing|holds none of")
 _DIGEST = re.compile(r"[, ]*\b[0-9a-f]{64}\b")
 
@@ -36,8 +38,11 @@ def show(verb: str, summary: dict[str, Any]) -> None:
     for name, value in summary.items():
         if name not in HIDDEN | DETAILS.get(verb, set()) and value not in (None, {}):
             _print(name, notes(value) if name == "notes" else value, 0)
-    for path, why in (summary.get("why") or {}).items():
-        print(f"wrong: {path}: {why}", file=sys.stderr)
+    reasons = list((summary.get("why") or {}).items())
+    for path, why in reasons[:SHOWN]:
+        print(f"{'missing' if path in summary.get('missing', ()) else 'wrong'}: {path}: {why}", file=sys.stderr)
+    if len(reasons) > SHOWN:
+        print(f"and {len(reasons) - SHOWN:,} more; --json names all", file=sys.stderr)
 
 
 def notes(lines: Sequence[str]) -> list[str]:
@@ -65,6 +70,11 @@ def _print(name: str, value: Any, depth: int) -> None:
         print(label, *(f"  {line}" for line in value), sep="\n")
     elif value == {}:
         return
+    elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+        for item in value[:SHOWN]:
+            _print(name, item, depth)
+        if len(value) > SHOWN:
+            print(f"and {len(value) - SHOWN:,} more; --json names all")
     elif isinstance(value, dict):
         print(label)
         for inner, content in value.items():

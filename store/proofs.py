@@ -242,7 +242,7 @@ def write_proof(opened: Opened, keys: Sequence[str], out_url: str) -> dict[str, 
         "bytes": len(data),
         "signed": signed,
         "documents": len(proof.leaves),
-        "line": f"{len(proof.leaves):,} documents of snapshot {opened.id[:12]} proven in {len(data):,} bytes; "
+        "line": f"{len(proof.leaves):,} document{'s'[: len(proof.leaves) != 1]} of snapshot {opened.id[:12]} proven in {len(data):,} bytes; "
         + ("its signer's key checks it, or" if signed else "nobody signed the snapshot:")
         + f" its id with {out_url + MANIFEST}",
     }
@@ -273,7 +273,7 @@ def verify_proof(url: str, anchor: str | None = None, vkeys: Iterable[str] = ())
     found["documents"] = [{"index": index, **leaf._asdict()} for index, leaf in sorted(leaves.items())] if whole else []
     found["anchored"] = whole and bool(anchor or known)
     by = f", signed by {' and '.join(found['signed_by'])}" if found["signed_by"] else ""
-    proven = f"{len(leaves):,} documents stand in snapshot {said.snapshot[:12]}{by}: {_levels(leaves.values())}"
+    proven = f"{len(leaves):,} document{'s stand' if len(leaves) != 1 else ' stands'} in snapshot {said.snapshot[:12]}{by}: {_levels(leaves.values())}"
     return found | {"line": proven if whole else "nothing is proven"}
 
 

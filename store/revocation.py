@@ -256,7 +256,7 @@ def summary(opened: Opened, revoked: Revocations) -> dict[str, Any]:
             "select count(*) filter (where after is distinct from before), count(*) filter (where after is null) from judged"
         ).fetchall()[0]
         idle = _unmatched(con, opened)
-    line = f"{lowered:,} documents lowered by {len(revoked.items):,} items, of which {lost:,} no longer count as human"
+    line = f"{lowered:,} document{'s'[: lowered != 1]} lowered by {len(revoked.items):,} item{'s'[: len(revoked.items) != 1]}, of which {lost:,} no longer count as human"
     if idle["items"]:
         line += f"; {idle['items']:,} items name nothing in this snapshot, such as {idle['first'][0]}"
     listed = {"scope": revoked.scope, "signed_by": list(revoked.signed_by), "items": len(revoked.items), "unmatched": idle}

@@ -48,12 +48,13 @@ def parse(data: bytes) -> Token:
         raise ValueError(f"has {len(data)} bytes; a time-stamp token has a few thousand")
     try:
         response = rfc3161_client.decode_timestamp_response(_response(data))
-        if response.status not in _GRANTED:
-            raise ValueError(f"the authority did not grant it: status {response.status}")
-        imprint = response.tst_info.message_imprint
-        name, digest = imprint.hash_algorithm.dotted_string, bytes(imprint.message)
+        granted = response.status in _GRANTED
+        imprint = response.tst_info.message_imprint if granted else None
+        name, digest = (imprint.hash_algorithm.dotted_string, bytes(imprint.message)) if imprint else ("", b"")
     except Exception as error:  # the foreign parser may raise anything over foreign bytes
         raise ValueError(f"is no RFC 3161 response or token in DER: {error}") from error
+    if not granted:
+        raise ValueError(f"holds no token: the authority did not grant it: status {response.status}")
     if name not in ALGORITHMS:
         raise ValueError(f"stamps a digest of hash {name}; only SHA-256, SHA-384 and SHA-512 bind a file")
     if len(digest) != _SIZES[ALGORITHMS[name]]:

@@ -231,12 +231,19 @@ class Framer:
         if length > self._options.max_record_bytes:
             return self._oversized(header, length)
         end = header.body + length
-        window = self._window
-        if window.fill(end) and self._closes(end):
+        if not self._window.fill(end):
+            return self._stretch(header, self._search(header), "truncated", f"the header claims {length} bytes")
+        if self._stands(header, end):
             return self._record(header, end)
-        if window.stop is not None and window.stop < end:
-            return self._stretch(header, header.body - 1, "truncated", f"the header claims {length} bytes")
-        return self._stretch(header, header.body - 1, "length_mismatch", f"no record ends {length} bytes after the header")
+        return self._stretch(header, self._search(header), "length_mismatch", f"no record ends {length} bytes after the header")
+
+    def _stands(self, header: Header, end: int) -> bool:
+        """Whether the length that a header claims proves true."""
+        return self._closes(end)
+
+    def _search(self, header: Header) -> int:
+        """Where to look for the next record after one whose length is wrong."""
+        return header.body - 1
 
     def _header(self, start: int) -> Header | Framed:
         window = self._window

@@ -137,21 +137,15 @@ class UrlFramer(Framer):
             return self._stretch(header, start, "truncated", "the header line does not end")
         return header
 
-    def _frame(self, start: int) -> Framed:
-        header = self._header(start)
-        if isinstance(header, Framed):
-            return header
-        length = header.length
-        if length is None:
-            return self._stretch(header, start, "no_length", f"the header's length is {header.fields['content-length']!r}")
-        if length > self._options.max_record_bytes:
-            return self._oversized(header, length)
-        window, end = self._window, header.body + length
-        if not window.fill(end):
-            return self._stretch(header, start, "truncated", f"the header claims {length} bytes")
-        if self._closes(end) or self._separated(header, end):
-            return self._record(header, end)
-        return self._stretch(header, start, "length_mismatch", f"no record ends {length} bytes after the header")
+    def _unmeasured(self, header: Header) -> Framed:
+        """Nothing tells how long a record without a usable length is."""
+        return self._stretch(header, header.start, "no_length", f"the header's length is {header.fields['content-length']!r}")
+
+    def _stands(self, header: Header, end: int) -> bool:
+        return self._closes(end) or self._separated(header, end)
+
+    def _search(self, header: Header) -> int:
+        return header.start
 
     def _closes(self, end: int) -> bool:
         """Whether what follows a block is the end or another header line, blank lines apart, and not one that the block cut."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.summary import notes, show
+from pipelines.summary import SHOWN, notes, show
 
 
 def test_numbers_lists_and_nested_counts_are_readable(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,3 +46,17 @@ def test_files_that_count_for_nothing_for_one_reason_are_one_note() -> None:
         *stamps,
     ]
     assert notes(lines[:3]) == lines[:3]
+
+
+def test_missing_files_are_called_missing_and_many_are_not_all_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    why = {f"documents/{i:02d}": "gone" for i in range(15)}
+    show("verify", {"wrong": ["documents/01"], "missing": [path for path in why if path != "documents/01"], "why": why})
+    told = capsys.readouterr().err.splitlines()
+    assert told[:2] == ["missing: documents/00: gone", "wrong: documents/01: gone"]
+    assert len(told) == SHOWN + 1 and told[-1] == "and 5 more; --json names all"
+
+
+def test_documents_of_a_proof_are_rows_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    show("verify", {"documents": [{"key": "ab", "eligible": True}]})
+    told = capsys.readouterr().out
+    assert "{" not in told and "eligible" in told and "yes" in told
