@@ -135,7 +135,7 @@ def test_an_index_that_dates_a_capture_after_the_cutoff_corroborates_nothing(tmp
     sums.write_text(f"{hashlib.sha256(source.read_bytes()).hexdigest()}  w.warc.gz\n")
     listed = trust(
         tmp_path / "t.yaml",
-        here={"kind": "index", "of": index, "published": "2023-06-01"},
+        here={"kind": "index", "of": index, "published": "2021-06-01"},
         release={"kind": "checksums", "of": sums, "published": "2019-01-01"},
     )
     frozen([source], tmp_path / "s", trust=listed, indexes=[str(index)], checksums=[str(sums)])

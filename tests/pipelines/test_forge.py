@@ -193,6 +193,19 @@ def test_a_further_witness_is_a_leaf_that_names_the_first(archive: Path, tmp_pat
     assert verify.run(str(tmp_path / "snapshot"), third["id"])["result"] == "VERIFIED, EXTENDS THE ANCHOR"
 
 
+def test_a_further_witness_makes_no_text_eligible_that_was_not(tmp_path: Path) -> None:
+    captures = [TRUE[0], Capture("http://true.example/short", html("too short to be anybody's"), "2019-08-10T12:00:00Z")]
+    source = write_warc(tmp_path / "a.warc.gz", captures)
+    first = frozen([source], tmp_path / "snapshot")
+    index = tmp_path / "a.cdxj"
+    index.write_text(cdxj(captures))
+    listed = trust(tmp_path / "trust.yaml", here={"kind": "index", "of": index})
+    second = frozen([source], tmp_path / "snapshot", None, extends=first["id"], trust=listed, indexes=[str(index)])
+    assert second["rejects_by_reason"]["present/further_witness"] == 2
+    assert (second["eligible"], sum(second["ineligible"].values())) == ({"corroborated": 1}, 1)
+    assert verify.run(str(tmp_path / "snapshot"), second["id"])["exit_code"] == 0
+
+
 def test_one_name_for_two_witnesses_is_refused(archive: Path, tmp_path: Path) -> None:
     index = tmp_path / "a.cdxj"
     index.write_text(cdxj(TRUE[:4]))

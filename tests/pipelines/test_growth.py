@@ -253,6 +253,33 @@ def test_what_told_of_a_redacted_text_is_gone_too(grown: tuple[Path, list[str]],
     assert verify.run(str(tmp_path / "snapshot"), opened.id)["exit_code"] == 0
 
 
+def translated(tmp_path: Path) -> Path:
+    """Two pages with markup that says a machine translated them."""
+    pages = [
+        Capture(f"http://mt.example/{i}", html(prose(40 + i)).replace("<html>", '<html lang="fr-x-mtfrom-en">')) for i in range(2)
+    ]
+    return write_warc(tmp_path / "mt.warc.gz", pages)
+
+
+def test_evidence_of_a_redacted_text_is_gone_and_that_of_others_stays(tmp_path: Path) -> None:
+    first = frozen([translated(tmp_path)], tmp_path / "snapshot")
+    before = rows(version(tmp_path, first["id"]), "evidence", "key")
+    (tmp_path / "list").write_text("http://mt.example/0 asked for\n")
+    after = frozen([], tmp_path / "snapshot", None, extends=first["id"], redact=str(tmp_path / "list"))
+    opened = version(tmp_path, after["id"])
+    gone = rows(opened, "leaves", "key", "redacted is not null")[0]["key"]
+    assert gone in {row["key"] for row in before}
+    assert {row["key"] for row in rows(opened, "evidence", "key")} == {row["key"] for row in before} - {gone} != set()
+
+
+def test_evidence_without_the_text_quotes_nothing(tmp_path: Path) -> None:
+    made = frozen([translated(tmp_path)], tmp_path / "snapshot", index_only=True)
+    assert made["eligible"] == {} and sum(made["ineligible"].values()) == 2
+    opened = version(tmp_path, made["id"])
+    assert {row["detail"] for row in rows(opened, "evidence", "detail")} == {None}
+    assert not any(":" in row["ineligible_reason"] for row in rows(opened, "documents", "ineligible_reason"))
+
+
 def test_a_redacted_record_does_not_come_back(redacted: tuple[Path, list[str], str], grown: tuple[Path, list[str]]) -> None:
     base, _, name = redacted
     again = frozen([grown[0] / "old/b.warc.gz"], base / "snapshot", None, extends=name)
