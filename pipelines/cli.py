@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "freeze": "freeze sources of before a cutoff into a snapshot that nobody can change unnoticed",
-    "curate": "extract, deduplicate and tag a crawl, against snapshots if any are given",
+    "curate": "extract, deduplicate and tag a crawl, against snapshots and earlier runs if any are given",
     "query": "ask a run, a snapshot or a mix in SQL, or by the name of a stored query",
     "mix": "write training shards that keep a floor of verified human text at every prefix",
     "verify": "check a snapshot, a run or a mix from its own bytes",
@@ -116,8 +116,15 @@ def _freeze_and_curate(made: dict[str, argparse.ArgumentParser]) -> None:
         "--against",
         action="append",
         default=[],
-        metavar="SNAPSHOT",
-        help="snapshot to match; may repeat; SNAPSHOT@ID names a version",
+        metavar="SNAPSHOT|RUN",
+        help="snapshot or earlier run to match; may repeat; SNAPSHOT@ID names a version",
+    )
+    made["curate"].add_argument(
+        "--protect",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="source files whose documents are tagged and never dropped; may repeat; the same as match.protect",
     )
 
 
@@ -199,7 +206,9 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, Job]:
     arguments, rest = parser().parse_known_args(ours)
     overrides = _dotted(rest, arguments.verb)
     if extractor := getattr(arguments, "extract", None):
-        overrides = _with_extractor(overrides, extractor)
+        overrides = _with(overrides, "--extract", "extract.extractor", extractor)
+    if patterns := getattr(arguments, "protect", None):
+        overrides = _with(overrides, "--protect", "match.protect", json.dumps(patterns))
     if (overrides or beam) and arguments.verb not in ("freeze", "curate", "mix"):
         raise UsageError(
             f"{arguments.verb} has no settings, and was given {(rest or beam)[0]!r}. See `lowbackground {arguments.verb} --help`."
@@ -232,13 +241,11 @@ def _dotted(rest: list[str], verb: str) -> list[tuple[str, str]]:
     return pairs
 
 
-def _with_extractor(overrides: list[tuple[str, str]], name: str) -> list[tuple[str, str]]:
-    """The overrides with what `--extract NAME` means. Raises `UsageError` where they name another extractor."""
-    key = "extract.extractor"
-    others = [value for path, value in overrides if path == key and value != name]
-    if others:
-        raise UsageError(f"--extract={name} and --{key}={others[0]} name two extractors. Give one of them.")
-    return [*overrides, (key, name)]
+def _with(overrides: list[tuple[str, str]], option: str, key: str, value: str) -> list[tuple[str, str]]:
+    """The overrides with what a plain option means. Raises `UsageError` where they give its key another value."""
+    if others := [other for path, other in overrides if path == key and other != value]:
+        raise UsageError(f"{option}={value} and --{key}={others[0]} set one thing to two values. Give one of them.")
+    return [*overrides, (key, value)]
 
 
 def run(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:

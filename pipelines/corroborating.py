@@ -17,9 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import matching, moments
+from pipelines import moments
 from pipelines.runner import Runner
-from pipelines.stage import Stage
+from pipelines.stage import Stage, urls
 from store import files, indexes, sql, tables
 from store.errors import Incomplete, UsageError
 
@@ -296,7 +296,7 @@ def corroborate(
         "search", "pipelines.corroborating:SearchIndex", work, context, _parts(searched, {n: i for i, n in enumerate(order)}, named)
     )
     receipts = runner.run(search)
-    part = {"name": "all", "captures": list(captures), "hits": matching.urls(search.folder, receipts, "hits")}
+    part = {"name": "all", "captures": list(captures), "hits": urls(search.folder, receipts, "hits")}
     join = Stage("corroborate", "pipelines.corroborating:Corroborate", work, shared | {"names": order}, (part,))
     confirmed = runner.run(join)["all"]["confirmed"]
     lines += [_searched(number, name, confirmed[name], search, receipts) for number, name in enumerate(order)]

@@ -1,13 +1,15 @@
-"""`curate`: extract a crawl, match it against snapshots and itself, and tag every document's likely origin."""
+"""`curate`: extract a crawl, match it against snapshots, earlier runs and itself, and tag every document's likely origin."""
 
+import fnmatch
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines import config, ingest, matching, references, resolving
+from pipelines import config, ingest, references, resolving
+from pipelines.comparing import Comparison
 from pipelines.progress import Progress
 from pipelines.runner import Runner, check_beam_args
-from pipelines.stage import Stage
+from pipelines.stage import Stage, urls
 from pipelines.target import Target, apart
 from provenance import schema
 from provenance.identity import digest
@@ -19,10 +21,6 @@ if TYPE_CHECKING:
     from pipelines.cli import Job
 
 PREFIX = "part"
-MATCHED_DATASETS = ("bands", "documents", "leaves")
-"""What of a snapshot the match reads, and so checks before it does; its signatures too where a text may be missing."""
-
-REFERENCED = (*MATCHED_DATASETS, "signatures")
 
 
 def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -> dict[str, Any]:
@@ -30,22 +28,24 @@ def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -
     settings = config.resolve("curate", job.config, job.overrides)
     check_beam_args(job.beam_args, job.workers)
     plain, made = config.plain(settings), parameters(settings)
-    snapshots = list({snapshot.id: snapshot for snapshot in map(manifest.open_snapshot, against)}.values())
-    _check_comparable(made["minhash"], snapshots)
+    opened = references.open_all(against, into)
+    references.check_comparable(made["minhash"], opened)
     if job.dry_run:
-        return dry_run(
-            sources, into, plain, [*(f"{dataset}/" for dataset in schema.DATASETS), manifest.MANIFEST], [s.id for s in snapshots]
-        )
+        writes = [*(f"{dataset}/" for dataset in schema.DATASETS), manifest.MANIFEST]
+        return dry_run(sources, into, plain, writes, *(_ids(opened, kind) for kind in ("snapshot", "run")))
     progress = Progress(quiet=job.quiet)
     apart(into, sources)
     with Target(into, "run") as target, Runner(job.workers, job.beam_args, progress) as runner:
-        for snapshot in snapshots:
-            blind = snapshot.index_only or snapshot.redacted
-            references.require(snapshot, REFERENCED if blind else MATCHED_DATASETS)
-        chain = _Chain(target, plain, config.portable(settings), made, snapshots, runner)
-        opened = chain.run(sources)
+        for reference in opened:
+            references.require_found(reference)
+        chain = _Chain(target, plain, config.portable(settings), made, opened, runner)
+        made_run = chain.run(sources)
         target.log("curate", progress)
-    return summary(into, opened) | ({"notes": chain.notes} if chain.notes else {}) | target.note()
+    return summary(into, made_run) | ({"notes": chain.notes} if chain.notes else {}) | target.note()
+
+
+def _ids(opened: Sequence[Opened], kind: str) -> list[str]:
+    return [reference.id for reference in opened if reference.kind == kind]
 
 
 def parameters(settings: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +68,9 @@ def parameters(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def dry_run(sources: Sequence[str], into: str, plain: dict[str, Any], datasets: list[str], snapshots: list[str]) -> dict[str, Any]:
+def dry_run(
+    sources: Sequence[str], into: str, plain: dict[str, Any], datasets: list[str], snapshots: list[str], runs: Sequence[str] = ()
+) -> dict[str, Any]:
     """What the command would read and write; nothing is touched."""
     from store import reading
 
@@ -77,19 +79,10 @@ def dry_run(sources: Sequence[str], into: str, plain: dict[str, Any], datasets: 
         "dry_run": True,
         "config": plain,
         "snapshots": snapshots,
+        **({"runs": list(runs)} if runs else {}),
         "inputs": inputs,
         "writes": [files.join(into, name) for name in datasets],
     }
-
-
-def _check_comparable(ours: dict[str, Any], snapshots: list[Opened]) -> None:
-    from provenance import minhash
-
-    for snapshot in snapshots:
-        try:
-            minhash.check_compatible(ours, snapshot.manifest["parameters"]["minhash"])
-        except ValueError as error:
-            raise UsageError(f"against {snapshot.url}: {error}") from error
 
 
 class _Chain:
@@ -101,103 +94,79 @@ class _Chain:
         plain: dict[str, Any],
         told: dict[str, Any],
         made: dict[str, Any],
-        snapshots: list[Opened],
+        opened: list[Opened],
         runner: Runner,
     ):
-        self.target, self.plain, self.told, self.made, self.snapshots, self.runner = target, plain, told, made, snapshots, runner
+        self.target, self.plain, self.told, self.made, self.opened, self.runner = target, plain, told, made, opened, runner
         self.notes: list[str] = []
-        self.references = [
-            {"id": s.id, "cutoff": s.manifest["cutoff"], "index_only": s.index_only, **{name: s.files(name) for name in REFERENCED}}
-            for s in snapshots
-        ]
 
     def _stage(
         self, name: str, step: str, parts: Sequence[dict[str, Any]], partitions: tuple[int, ...] = (), **context: Any
     ) -> Stage:
-        shared = {"config": self.plain, "parameters": self.made, "prefix": PREFIX, "snapshots": self.references}
+        shared = {"config": self.plain, "parameters": self.made, "prefix": PREFIX}
         return Stage(name, f"pipelines.{step}", self.target.work, shared | context, tuple(parts), partitions)
 
     def run(self, sources: Sequence[str]) -> Opened:
         found = ingest.survey(sources, self.target.work, self.plain, self.runner)
-        self.notes = ingest.sidecar(found, self.plain)
-        job = digest([self.told, self.made, ingest.inputs_digest_parts(found), [s.id for s in self.snapshots]])
+        guarded, idle = protected(self.plain["match"]["protect"], [source.file_path for source in found])
+        self.notes = ingest.sidecar(found, self.plain) + idle
+        job = digest([self.told, self.made, ingest.inputs_digest_parts(found), [reference.id for reference in self.opened]])
         if opened := self.target.claim(job):
             return opened
         parts = ingest.parts(found, self.plain["read"]["part_bytes"])
         extract = self._stage("extract", "extraction:ExtractPart", parts)
         extracted = self.runner.run(extract)
         table = ingest.sources_table(found, extracted)
-        matched = self._match(extract, extracted)
-        tag = self._tag(extract, extracted, matched["resolve"][0])
+        comparison = Comparison(self._stage, self.runner, self.plain, self.opened)
+        comparison.run(extract, extracted, guarded)
+        resolve, resolved = comparison.done["resolve"]
+        tag = self._tag(extract, extracted, resolve)
         tagged = self.runner.run(tag)
-        entries = self.target.promote(extracted, extract.folder)
-        entries += self.target.promote(_only(matched["resolve"][1], "matches"), matched["resolve"][0].folder)
+        entries = self.target.promote(_some(extracted, ingest.DATASETS), extract.folder)
+        entries += self.target.promote(_some(resolved, ("matches",)), resolve.folder)
         entries += self.target.promote(tagged, tag.folder)
         entries.append(self.target.add_table(f"sources/{PREFIX}-00000.parquet", table, schema.SOURCES))
+        snapshots = [reference for reference in self.opened if reference.kind == "snapshot"]
         return self.target.finish(
             {
                 "job": job,
                 "config": self.told,
                 "config_digest": digest(self.told),
                 "parameters": self.made,
-                "snapshots": [{"id": s.id, "cutoff": s.manifest["cutoff"], "index_only": s.index_only} for s in self.snapshots],
+                "snapshots": [{"id": s.id, "cutoff": s.manifest["cutoff"], "index_only": s.index_only} for s in snapshots],
+                "runs": [{"id": name} for name in _ids(self.opened, "run")],
                 "files": manifest.sorted_files(entries),
-                "counts": counts(extracted) | _matched_counts(matched, tagged),
+                "counts": counts(extracted) | comparison.counts(tagged),
             },
         )
 
-    def _match(self, extract: Stage, extracted: dict[str, dict[str, Any]]) -> dict[str, tuple[Stage, dict[str, dict[str, Any]]]]:
-        documents = matching.urls(extract.folder, extracted, "documents")
-        signatures = matching.urls(extract.folder, extracted, "signatures")
-        done: dict[str, tuple[Stage, dict[str, dict[str, Any]]]] = {}
-
-        def do(
-            name: str, step: str, parts: Sequence[dict[str, Any]], partitions: tuple[int, ...] = (), **context: Any
-        ) -> dict[str, dict[str, Any]]:
-            stage = self._stage(name, step, parts, partitions, **context)
-            done[name] = stage, self.runner.run(stage)
-            return done[name][1]
-
-        def urls(name: str, dataset: str) -> list[str]:
-            return matching.urls(done[name][0].folder, done[name][1], dataset)
-
-        do("rank", "matching:RankDocuments", [{"name": "all", "documents": documents, "snapshots": self.references}])
-        ranked = urls("rank", "ranked")
-        count = matching.ranges(sum(receipt["documents"] for receipt in extracted.values()))
-        options = config.restore(self.plain, "curate")["minhash"]
-        pairs = zip(extracted.items(), ranked, signatures, strict=True)
-        parts = [
-            {"name": name, "ranked": a, "signatures": b, "weight": matching.shuffled(receipt["documents"], options)}
-            for (name, receipt), a, b in pairs
-        ]
-        do("candidates", "matching:FindCandidates", parts, matching.partitions(options, count), ranges=count)
-        do(
-            "pair",
-            "matching:PairUp",
-            [{"name": "all", "candidates": urls("candidates", "candidates"), "ranked": ranked, "parts": len(ranked)}],
-        )
-        measure = [{"name": f"{i:05d}", "pairs": url} for i, url in enumerate(urls("pair", "pairs"))]
-        do("measure", "matching:MeasurePairs", measure, documents=documents, signatures=signatures)
-        do("resolve", "resolving:ResolveMatches", [{"name": "all", "ranked": ranked, "measured": urls("measure", "measured")}])
-        return done
-
     def _tag(self, extract: Stage, extracted: dict[str, dict[str, Any]], resolve: Stage) -> Stage:
+        documents, evidence = (urls(extract.folder, extracted, name) for name in ("documents", "evidence"))
         parts = [
             {
                 "name": name,
-                "documents": matching.urls(extract.folder, {name: receipt}, "documents")[0],
-                "evidence": matching.urls(extract.folder, {name: receipt}, "evidence")[0],
+                "documents": documents[number],
+                "evidence": evidence[number],
                 "resolved": resolving.resolved_url(resolve.folder, number),
             }
-            for number, (name, receipt) in enumerate(extracted.items())
+            for number, name in enumerate(extracted)
         ]
         return self._stage("tag", "tagging:TagDocuments", parts)
 
 
-def _only(receipts: dict[str, dict[str, Any]], dataset: str) -> dict[str, dict[str, Any]]:
-    """The receipts with the files of one dataset only."""
+def protected(patterns: Sequence[str], paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The source files that match a pattern, and a note for each pattern that none matches."""
+    guarded = [path for path in paths if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)]
+    idle = [pattern for pattern in patterns if not any(fnmatch.fnmatchcase(path, pattern) for path in paths)]
+    return sorted(set(guarded)), [
+        f"protected pattern {pattern!r} matches none of the source files, and protects nothing" for pattern in idle
+    ]
+
+
+def _some(receipts: dict[str, dict[str, Any]], datasets: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The receipts with the files of some datasets only."""
     return {
-        name: {**receipt, "files": [f for f in receipt["files"] if f["path"].startswith(f"{dataset}/")]}
+        name: {**receipt, "files": [f for f in receipt["files"] if f["path"].split("/")[0] in datasets]}
         for name, receipt in receipts.items()
     }
 
@@ -213,26 +182,12 @@ def counts(extracted: dict[str, dict[str, Any]]) -> dict[str, Any]:
     return {"records": documents + rejects, "documents": documents, "rejects": rejects, "rejects_by_reason": ordered}
 
 
-def _matched_counts(matched: dict[str, Any], tagged: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    def total(name: str, field: str) -> int:
-        return sum(receipt[field] for receipt in matched[name][1].values())
-
-    origins, kept = ({o: sum(r[field][o] for r in tagged.values()) for o in schema.ORIGINS} for field in ("origins", "kept"))
-    return {
-        "candidates": total("pair", "pairs"),
-        "pairs_not_compared": total("candidates", "not_compared"),
-        "pairs_estimated": total("measure", "estimated"),
-        "matches": total("resolve", "matches"),
-        "dropped": total("resolve", "dropped"),
-        "kept": sum(kept.values()),
-        "origins": origins,
-        "kept_origins": kept,
-    }
-
-
 def summary(into: str, opened: Opened) -> dict[str, Any]:
     """The closing summary of a finished run."""
-    found = {"run": into, "id": opened.id, "snapshots": [s["id"] for s in opened.manifest["snapshots"]]}
+    found: dict[str, Any] = {"run": into, "id": opened.id}
+    for name in ("snapshots", "runs"):
+        ids = [reference["id"] for reference in opened.manifest[name]]
+        found |= {name: ids} if ids or name == "snapshots" else {}
     return found | ordered(opened.manifest["counts"])
 
 

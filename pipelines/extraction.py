@@ -6,10 +6,11 @@ import json
 from dataclasses import fields, replace
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from pipelines import moments, toolbox
-from provenance import attest, evidence, identity, minhash, pages, schema
+from pipelines import indexing, moments, toolbox
+from provenance import attest, evidence, identity, minhash, pages, postings, schema, shingles
 from provenance.decode import clean
 from store import files, reading, tables
 from store.errors import Incomplete
@@ -42,7 +43,7 @@ PAGE_FIELDS = tuple(field.name for field in fields(pages.Page) if field.name in 
 
 
 class ExtractPart:
-    """Step: part -> documents, rejects, signatures and evidence of its records, row for row in order."""
+    """Step: part -> documents, rejects, signatures and evidence of its records, row for row in order, and the documents' postings."""
 
     def __init__(self, context: dict[str, Any]):
         self.context = context
@@ -55,7 +56,7 @@ class ExtractPart:
         self.tools = pages.tools(self.config["extract"])
         # No detector of model text votes on what is older than the models.
         self.evidence_tools = toolbox.evidence_tools(models="freeze" not in self.context)
-        self.signatures = schema.signatures(self.options.permutations)
+        self.signatures = schema.signatures(self.options.permutations, self.options.bits)
         self.admit = Admission(**self.context["freeze"]) if "freeze" in self.context else None
         if self.admit is not None:
             from pipelines.standing import CAPTURED
@@ -66,7 +67,8 @@ class ExtractPart:
         with _Output(self, part["name"]) as output:
             pieces = [self._piece(piece, output) for piece in part["pieces"]]
         totals = {name: sum(piece[name] for piece in pieces) for name in ("documents", "rejects")}
-        return {**totals, "bytes": part["weight"], "pieces": pieces, "reasons": output.reasons, "files": output.entries}
+        counted = {"reasons": output.reasons, "postings": output.postings.counts}
+        return {**totals, "bytes": part["weight"], "pieces": pieces, **counted, "files": output.entries}
 
     def _piece(self, piece: dict[str, Any], output: "_Output") -> dict[str, Any]:
         split = Split(**piece["split"])
@@ -186,7 +188,7 @@ def _digests(page: "pages.Page") -> list[str]:
 
 
 class _Output:
-    """The four files of a part, written in batches."""
+    """The files of a part: those with a row for each record are written in batches, postings when all are there."""
 
     def __init__(self, step: ExtractPart, name: str):
         self.step, self.name = step, name
@@ -206,6 +208,9 @@ class _Output:
             )
             for dataset, kind in schemas.items()
         }
+        # Documents of one address are copies only where the settings say so, and in a freeze none do.
+        match = step.config.get("match")
+        self.postings = postings.Postings(step.options, addresses=match is not None and match.url == "drop")
         self.rows: list[dict[str, Any]] = []
         self.captures: list[dict[str, Any]] = []
         self.rejected: list[dict[str, Any]] = []
@@ -226,6 +231,9 @@ class _Output:
         with self._open:
             self.flush()
         self.entries = [writer.entry for writer in self.writers.values()]
+        self.entries.append(
+            indexing.write_postings(self.step.context["folder"], f"{self.step.context['prefix']}-{self.name}", self.postings)
+        )
 
     def reject(self, row: dict[str, Any]) -> None:
         reason = f"{row['stage']}/{row['reason']}"
@@ -253,10 +261,7 @@ class _Output:
                 [pa.array(columns[field.name], field.type) for field in schema.DOCUMENTS], schema=schema.DOCUMENTS
             )
             self.writers["documents"].write(documents)
-            sketch = minhash.minhash(documents["text"], self.step.options)
-            self.writers["signatures"].write(
-                pa.record_batch([documents["key"], sketch["signature"], sketch["shingles"]], schema=self.step.signatures)
-            )
+            self._sketch(documents)
             page = pa.record_batch(
                 [
                     documents[name] if name in schema.DOCUMENTS.names else pa.array(columns[name], pa.string())
@@ -268,3 +273,18 @@ class _Output:
         if self.captures:
             self.writers["captures"].write(pa.RecordBatch.from_pylist(self.captures, schema=self.step.captured))
         self.rows, self.captures, self.rejected, self.size = [], [], [], 0
+
+    def _sketch(self, documents: pa.RecordBatch) -> None:
+        """Signatures and postings, of shingles that are made once for both."""
+        options = self.step.options
+        hashes, offsets = shingles.shingle_sets(documents["text"], options)
+        sizes, minima = np.diff(offsets), minhash.minima(hashes, offsets, options)
+        column = pa.FixedSizeListArray.from_arrays(pa.array(minima.reshape(-1)), options.permutations)
+        kinds = self.step.signatures
+        self.writers["signatures"].write(
+            pa.record_batch(
+                [documents["key"], column.cast(kinds.field("signature").type), pa.array(sizes.astype(np.int32))], schema=kinds
+            )
+        )
+        urls = documents["url"].to_pylist() if self.postings.addresses else ()
+        self.postings.add(minima, sizes, documents["content_id"], hashes, urls)

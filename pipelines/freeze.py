@@ -10,7 +10,7 @@ from pipelines.curate import dry_run, ordered, parameters
 from pipelines.progress import Progress
 from pipelines.runner import Runner, check_beam_args
 from pipelines.target import Target, apart
-from provenance import minhash
+from provenance import minhash, schema
 from store import manifest, notes
 from store.errors import UsageError
 from store.manifest import Opened
@@ -18,7 +18,7 @@ from store.manifest import Opened
 if TYPE_CHECKING:
     from pipelines.cli import Job
 
-DATASETS = ("documents", "leaves", "rejects", "sources", "signatures", "bands", "evidence", "tags", "manifests")
+DATASETS = ("documents", "leaves", "rejects", "sources", "signatures", *schema.INDEXES, "evidence", "tags", "manifests")
 
 
 @dataclass(frozen=True)

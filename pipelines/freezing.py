@@ -1,15 +1,15 @@
-"""The stages of one freeze, in order: what is read and who witnesses it, what the parent has, leaves, bands, tree, manifest."""
+"""The stages of one freeze, in order: what is read and who witnesses it, what the parent has, leaves, indexes, tree, manifest."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipelines import attesting, config, ingest, matching, redacting, references, sealing
+from pipelines import attesting, config, indexing, ingest, redacting, references, sealing
 from pipelines.curate import counts
 from pipelines.extraction import ARCHIVE_FILE, DECLARATION, TABLE_ROW
 from pipelines.runner import Runner
-from pipelines.stage import Stage
+from pipelines.stage import Stage, urls
 from pipelines.target import Target
-from provenance import schema
+from provenance import postings, schema
 from provenance.identity import digest, merkle_root, sha256_hex
 from store import checkpoint, files, manifest
 from store.errors import LowbackgroundError
@@ -23,10 +23,13 @@ Receipts = dict[str, dict[str, Any]]
 OWNER = (ARCHIVE_FILE, TABLE_ROW, DECLARATION)
 """Witnesses that are the owner's own word: no custodian of their own."""
 BUILT_ON = ("documents", "leaves")
-REWRITTEN = (*BUILT_ON, "signatures", "tags", "evidence", "bands", "rejects")
+REWRITTEN = (*BUILT_ON, "signatures", "tags", "evidence", *schema.INDEXES, "rejects")
 """What of a parent a version rests on, and what it makes anew where it redacts: checked before it does."""
-PARTIAL = ("documents", "captures", "signatures", "evidence")
-"""Datasets of the extraction whose sealed form takes their place."""
+SEALED = ("documents", "captures", "signatures", "evidence")
+PARTIAL = (*SEALED, "postings")
+"""Datasets of the extraction whose sealed form takes their place, and what the indexes are made of."""
+PASSING = ("fresh", "places")
+"""Datasets of the sealing that later stages read and no version keeps."""
 
 
 class Chain:
@@ -90,7 +93,7 @@ class Chain:
         )
         extracted = self.runner.run(extract)
         seal, sealed = self._seal(extract, extracted, redacted)
-        bands, indexed = self._bands(seal, sealed, redacted)
+        index, indexed = self._index(extract, extracted, seal, sealed, redacted)
         grow, tree = self._grow(seal, sealed, redacted)
         present: dict[str, int] = {}
         for receipt in sealed.values():
@@ -99,8 +102,8 @@ class Chain:
         table = ingest.sources_table(found, extracted, present)
         entries = redacted.kept + self.target.promote(redacted.receipts, redacted.folder)
         entries += self.target.promote(_without(extracted, PARTIAL), extract.folder)
-        entries += self.target.promote(_without(sealed, ("fresh",)), seal.folder)
-        entries += self.target.promote(indexed, bands.folder) + self.target.promote(tree, grow.folder)
+        entries += self.target.promote(_without(sealed, PASSING), seal.folder)
+        entries += self.target.promote(indexed, index.folder) + self.target.promote(tree, grow.folder)
         if found:
             entries.append(self.target.add_table(f"sources/{self.prefix}-00000.parquet", table, schema.SOURCES))
         body = self._body(job, signers, entries, redacted, tree["all"], _added(extracted, sealed))
@@ -137,27 +140,27 @@ class Chain:
         return made
 
     def _seal(self, extract: Stage, extracted: Receipts, before: "_Redacted") -> tuple[Stage, Receipts]:
-        urls = {name: matching.urls(extract.folder, extracted, name) for name in PARTIAL}
+        made = {name: urls(extract.folder, extracted, name) for name in PARTIAL}
         cutoff = self.admission["cutoff"]
-        witnessed = self.witnesses.corroborate(urls["captures"], cutoff, self.target.work, self.runner, self._shared)
+        witnessed = self.witnesses.corroborate(made["captures"], cutoff, self.target.work, self.runner, self._shared)
         stand = self._stage(
             "stand",
             "standing:StandDocuments",
-            [{"name": "all", "captures": urls["captures"], "witnessed": witnessed, "leaves": before.urls("leaves")}],
+            [{"name": "all", "captures": made["captures"], "witnessed": witnessed, "leaves": before.urls("leaves")}],
             custodians=dict.fromkeys(OWNER, "") | self._custodians(),
         )
         stood = self.runner.run(stand)
         self.lifted = stood["all"]["lifted"]
-        standing = matching.urls(stand.folder, stood, "standing")
+        standing = urls(stand.folder, stood, "standing")
         search = self._stage(
             "boilerplate",
             "sealing:FindBoilerplate",
-            [{"name": "all", "documents": before.urls("documents") + urls["documents"]}],
+            [{"name": "all", "documents": before.urls("documents") + made["documents"]}],
             hosts=self.plain["freeze"]["boilerplate_hosts"],
         )
         self.runner.run(search)
         parts = [
-            {"name": name, "standing": standing[number], **{dataset: urls[dataset][number] for dataset in PARTIAL}}
+            {"name": name, "standing": standing[number], **{dataset: made[dataset][number] for dataset in SEALED}}
             for number, name in enumerate(extracted)
         ]
         seal = self._stage(
@@ -175,24 +178,34 @@ class Chain:
         """Custodian of each named witness, of this freeze and of the versions before."""
         return {name: entry["custodian"] for name, entry in self.known.items()} | self.witnesses.custodians
 
-    def _bands(self, seal: Stage, sealed: Receipts, before: "_Redacted") -> tuple[Stage, Receipts]:
+    def _index(
+        self, extract: Stage, extracted: Receipts, seal: Stage, sealed: Receipts, before: "_Redacted"
+    ) -> tuple[Stage, Receipts]:
         documents = sum(receipt["documents"] for receipt in sealed.values())
-        count = matching.ranges(documents)
-        signatures = matching.urls(seal.folder, sealed, "signatures")
-        first = len(before.urls("documents"))
+        found = [receipt["postings"] for receipt in extracted.values()]
         options = config.restore(self.plain, "freeze")["minhash"]
+        layout = postings.Layout.sized(options, documents, sum(counted["samples"] for counted in found))
+        first = len(before.urls("documents"))
+        gathered, places = urls(extract.folder, extracted, "postings"), urls(seal.folder, sealed, "places")
         parts = [
-            {"name": name, "number": number, "signatures": url, "weight": matching.shuffled(receipt["documents"], options)}
-            for number, ((name, receipt), url) in enumerate(zip(sealed.items(), signatures, strict=True), first)
+            {"name": name, "number": first + number, "postings": gathered[number], "places": places[number]}
+            | indexing.weighed(layout, found[number], schema.INDEXES)
+            for number, name in enumerate(sealed)
         ]
-        partitions = matching.partitions(options, count) if documents else ()
-        stage = self._stage("bands", "sealing:IndexBands", parts if documents else (), partitions, ranges=count)
+        partitions = [partition for dataset in schema.INDEXES for partition in layout.kind(dataset)]
+        stage = self._stage(
+            "index",
+            "indexing:BuildIndex",
+            parts if documents else (),
+            tuple(partitions) if documents else (),
+            layout=list(layout),
+        )
         return stage, self.runner.run(stage)
 
     def _grow(self, seal: Stage, sealed: Receipts, before: "_Redacted") -> tuple[Stage, Receipts]:
         part = {
             "name": "all",
-            "fresh": matching.urls(seal.folder, sealed, "fresh"),
+            "fresh": urls(seal.folder, sealed, "fresh"),
             "added": sum(receipt["leaves"] for receipt in sealed.values()),
             "leaves": before.urls("leaves"),
             "size": self.parent.manifest["tree"]["size"] if self.parent else 0,

@@ -1,10 +1,9 @@
-"""The match as stages: exact copies and ranks, then candidates by bands, then every candidate measured on its texts, or
-estimated from its sketches where a text is not there.
+"""Candidates for a copy: documents that share a bucket, within the crawl and with each reference, and every pair once.
 
-Documents of the crawl go by their rank in the order of survival (the best attested is 0), so that the first documents
-of a bucket are those that are likeliest to stay; documents of a snapshot go by their location (file << 32 | row).
+Documents of the crawl go by their rank, documents of a reference by their location, as `pipelines.ranking` says.
 """
 
+import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,104 +11,49 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from provenance import bands, minhash, schema, similarity
-from store import files, index, sql, tables
+from pipelines import indexing
+from pipelines.ranking import EQUAL, RANKED, places
+from provenance import bands, hot, minhash
+from provenance.postings import Layout, Place
+from store import index, integrity, sql, tables
+from store.manifest import Opened
 
-RANKED = pa.schema(
+PAIRS = pa.schema(
     [
-        ("part", pa.int32()),
-        ("row", pa.int64()),
-        ("rank", pa.int64()),
-        ("key", pa.string()),
-        ("first", pa.int64()),
+        ("left", pa.int64()),
+        ("right", pa.int64()),
         ("scope", pa.int32()),
-        ("reference", pa.string()),
-        ("eligible", pa.bool_()),
-        ("reference_attestation", pa.string()),
+        ("samples", pa.int32()),
+        ("address", pa.bool_()),
     ]
 )
-"""Each document's rank, the rank of the first of its identity form, and the snapshot document that it equals, if any."""
-
-PAIRS = pa.schema([("left", pa.int64()), ("right", pa.int64()), ("scope", pa.int32())])
-"""Candidates: a crawl document's rank, and a crawl document's rank (scope -1) or a location in snapshot number `scope`."""
+"""The rank of a crawl document, and the rank of an earlier one (scope -1) or a location in reference number `scope`; how many sampled
+shingles that both have the row stands for, 0 where the pair is a candidate without; whether both have one address."""
 
 LOCATED = pa.schema(
     [*PAIRS, ("left_part", pa.int32()), ("left_row", pa.int64()), ("right_part", pa.int32()), ("right_row", pa.int64())]
 )
-MEASURED = pa.schema(
-    [*PAIRS, ("key", pa.string()), ("other", pa.string()), *similarity.MEASURES, ("duplicate", pa.bool_()), ("exact", pa.bool_())]
-)
 CRAWL = -1
+SHARED = 2
+"""Sampled shingles that make a candidate: one alone is often a phrase."""
 PAIRS_PER_FILE = 20_000
-
-
-class RankDocuments:
-    """Step, one part: ranks all documents and finds those of equal identity form, in the crawl and in the snapshots."""
-
-    def __init__(self, context: dict[str, Any]):
-        self.context = context
-
-    def part(self, part: dict[str, Any]) -> dict[str, Any]:
-        con = sql.connect(self.context["folder"])
-        sql.view(con, "documents", part["documents"], pa.schema([schema.DOCUMENTS.field(name) for name in COMPARED]), "part")
-        self._references(con, part["snapshots"])
-        con.execute(f"""
-            create table ranked as select part, row, key, content_id, row_number() over (order by {sql.order_of_survival()}) - 1 as rank
-            from documents
-        """)
-        ordered = """
-            select part, row, rank, ranked.key, min(rank) over (partition by content_id) as first,
-              scope, reference, eligible, reference_attestation
-            from ranked left join best using (content_id) order by part, row
-        """
-        entries, equal = [], 0
-        for number, table in sql.by_part(sql.stream(con, ordered), "part", len(part["documents"]), RANKED):
-            entries.append(tables.write(self.context["folder"], f"ranked/{number:05d}.parquet", table, RANKED))
-            equal += table.num_rows - table["reference"].null_count
-        return {"files": entries, "documents": sum(entry["rows"] for entry in entries), "equal": equal}
-
-    @staticmethod
-    def _references(con: Any, snapshots: list[dict[str, Any]]) -> None:
-        """Table `best`: for each identity form in the snapshots, the document that a copy points to.
-
-        A document is attested as its best leaf says. One whose text was redacted has no identity form.
-        """
-        held, bound = (pa.schema([kind.field(name) for name in names]) for kind, names in REFERENCE_COLUMNS)
-        for number, snapshot in enumerate(snapshots):
-            sql.view(con, f"snapshot{number}", snapshot["documents"], held)
-            sql.view(con, f"leaves{number}", snapshot["leaves"], bound)
-        con.register("nothing", held.empty_table())
-        con.register("no_leaf", bound.empty_table())
-        rows = ["select 0 as scope, * from nothing", *(f"select {n} as scope, * from snapshot{n}" for n in range(len(snapshots)))]
-        con.execute(f"""
-            create table held as select * from ({" union all ".join(rows)}) where content_id in (select content_id from documents)
-        """)
-        best = ["select 0 as scope, * from no_leaf"]
-        for n in range(len(snapshots)):
-            among = f"key in (select key from held where scope = {n})"
-            best.append(f"select {n} as scope, * from ({sql.best_leaves(among, f'leaves{n}')})")
-        # A document without a leaf would be a broken snapshot's; its copies go all the same.
-        con.execute(f"""
-            create table best as
-            with proven as ({" union all ".join(best)}),
-            standing as (select scope, key, content_id, h.eligible and coalesce(p.eligible, false) as eligible,
-                coalesce(p.attestation, h.attestation) as attestation, coalesce(p.date_end, h.date_end) as date_end,
-                coalesce(p.payload_digest, h.payload_digest) as payload_digest
-              from held h left join proven p using (scope, key))
-            select content_id, scope, key as reference, eligible, attestation as reference_attestation from standing
-            qualify row_number() over (partition by content_id order by eligible desc, {sql.order_of_survival()}, scope) = 1
-        """)
-
-
-COMPARED = ("key", "content_id", "attestation", "date_end", "payload_digest")
-REFERENCE_COLUMNS = (
-    (schema.SNAPSHOT_DOCUMENTS, (*COMPARED, "eligible")),
-    (schema.LEAVES, ("index", "key", "attestation", "date_end", "payload_digest", "eligible", "redacted")),
-)
+GATHERED = 1 << 20
+"""Pairs that are held before they are written: about 32 MB."""
+ROW_GROUP = 1 << 17
+"""Rows of a row group of pairs."""
+AT_ONCE = 1 << 18
+"""Pairs that a product gives at a time: 4 MB."""
+SKETCHES = 1 << 16
+"""Signatures of the crawl's side of a hot bucket that are held: 32 MB of 128 minima each. The other side comes from one row group."""
 
 
 class FindCandidates:
-    """Shuffle step: signatures -> pairs that agree on a band, within the crawl and with each snapshot."""
+    """Shuffle step: postings -> pairs that share a band, a sampled shingle or an address.
+
+    Only documents that are the first of their identity form and equal none of a reference take part. Within the crawl each is
+    compared with `match.bucket_limit` of a bucket at most; with a reference by bands with all, by a sampled shingle with
+    `match.common` at most. What is left out is counted.
+    """
 
     def __init__(self, context: dict[str, Any]):
         self.context = context
@@ -117,44 +61,206 @@ class FindCandidates:
     def setup(self) -> None:
         from pipelines import config
 
-        sections = config.restore(self.context["config"], "curate")
-        self.options, self.limit = sections["minhash"], sections["match"].bucket_limit
-        self.ranges = self.context["ranges"]
+        self.match = config.restore(self.context["config"], "curate")["match"]
+        self.layout = Layout(*self.context["layout"])
+        equal = [self.context["equal"]] if self.context["equal"] else []
+        self.equal = tables.read(equal, ["first"], EQUAL)["first"].to_numpy()
 
     def split(self, part: dict[str, Any], partitions: frozenset[int]) -> Iterator[tuple[int, bytes]]:
-        """Bands of the documents that are the first of their identity form and equal none of a snapshot."""
-        ranked = tables.read([part["ranked"]], ["rank", "first", "reference"])
-        sketch = tables.read([part["signatures"]], ["signature", "shingles"])
-        alone = pc.and_(pc.equal(ranked["rank"], ranked["first"]), pc.is_null(ranked["reference"]))
-        ranks = ranked["rank"].to_numpy()[alone.to_numpy()]
-        sketch = sketch.filter(alone)
-        own = sorted({partition // self.ranges for partition in partitions})
-        rows = bands.split(
-            ranks, minhash.matrix(sketch["signature"]), sketch["shingles"].to_numpy(), self.options, self.ranges, own
-        )
-        yield from ((partition, bands.to_ipc(table)) for partition, table in rows if partition in partitions)
+        yield from indexing.shuffled(part["postings"], self.layout, partitions, places(part["ranked"], self.equal))
 
     def join(self, partition: int, blobs: Iterable[bytes]) -> dict[str, Any]:
-        """Pairs of one band and hash range; those with a snapshot are never capped."""
         table = bands.from_ipc(blobs)
         hashes, ranks = table["hash"].to_numpy(), table["document"].to_numpy()
-        later, earlier, skipped = bands.pairs_within(hashes, ranks, self.limit)
-        found = [_pairs(later, earlier, CRAWL)]
-        band, part = divmod(partition, self.ranges)
-        for scope, snapshot in enumerate(self.context["snapshots"]):
-            for index_hashes, documents in index.read(snapshot["bands"], band, part, self.ranges):
-                found.append(_pairs(*bands.join(hashes, ranks, index_hashes, documents), scope))
-        pairs = pa.concat_tables(found).sort_by([("scope", "ascending"), ("left", "ascending"), ("right", "ascending")])
-        entry = tables.write(self.context["folder"], f"candidates/{partition:05d}.parquet", pairs, PAIRS)
-        return {"files": [entry], "candidates": pairs.num_rows, "not_compared": skipped}
+        place = self.layout.of(partition)
+        not_compared = left_out = 0
+        path = f"candidates/{partition:05d}.parquet"
+        with tables.Writer(self.context["folder"], path, PAIRS, row_group=ROW_GROUP) as writer:
+            if place.dataset != "samples":
+                pairs, not_compared = bands.pairs_within(hashes, ranks, self.match.bucket_limit)
+                for later, earlier in pairs:
+                    writer.write(_pairs(later, earlier, CRAWL, address=place.dataset == "addresses"))
+            if place.dataset != "addresses" and len(hashes):
+                left_out = self._with_references(place, hashes, ranks, writer)
+        found = {"not_compared": not_compared, "samples_not_compared": left_out, "rows": writer.rows}
+        return {"files": [writer.entry] if writer.rows else [], **found}
+
+    def _with_references(self, place: Place, hashes: np.ndarray, ranks: np.ndarray, writer: tables.Writer) -> int:
+        """Writes the pairs of a partition with each reference; returns how many were left out."""
+        sampled, left_out = place.dataset == "samples", 0
+        for scope, reference in enumerate(self.context["references"]):
+            buckets = _Buckets(hashes, ranks, self.match.common if sampled else None)
+            gathered = _Gathered(writer, scope, sampled, alone=place.ranges == 1)
+            where = (place.dataset, place.number, place.part, place.ranges)
+            for known, documents in index.stream(reference[place.dataset], *where, buckets.hashes):
+                for left, right, samples in self._against(scope, buckets, known, documents):
+                    gathered.add(left, right, samples)
+            gathered.close()
+            left_out += buckets.left_out
+        return left_out
+
+    def _against(
+        self, scope: int, buckets: "_Buckets", known: np.ndarray, documents: np.ndarray
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
+        """Pairs (rank, location) with a slice of a reference's index, and for how many sampled shingles each stands."""
+        samples = 0 if buckets.limit is None else 1
+        found = buckets.meet(known)
+        crowded = found.products > hot.PRODUCT
+        for left, right in found.pairs(~crowded, documents):
+            yield left, right, samples
+        for bucket in np.flatnonzero(crowded).tolist():
+            ranks, locations = found.sides(bucket, documents)
+            for left, right, certain in self._reduced(scope, ranks, locations, apart=buckets.limit is None):
+                # A duplicate beyond doubt needs no second shingle, which may be one that proposes another of its rivals.
+                yield left, right, SHARED * samples if certain else samples
+
+    def _reduced(
+        self, scope: int, ranks: np.ndarray, locations: np.ndarray, apart: bool
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
+        """What is left of a hot product; with `apart` one reference document stands for all of equal signatures."""
+        rights = self._sketches(scope, locations)
+        if apart:
+            own = hot.one_of_each(rights)
+            rights, locations = hot.Side(*(column[own] for column in rights)), locations[own]
+        for start in range(0, len(ranks), SKETCHES):
+            some = ranks[start : start + SKETCHES]
+            for left, right, certain in hot.reduced(self._sketches(CRAWL, self._located(some)), rights, self.match):
+                yield some[left], locations[right], certain
+
+    def _located(self, ranks: np.ndarray) -> np.ndarray:
+        """Locations of crawl documents by rank, in their order; the ranks rise."""
+        where = np.empty(len(ranks), np.int64)
+        for number, url in enumerate(self.context["ranked"]):
+            own = tables.read([url], ["rank"])["rank"].to_numpy()
+            rows = np.flatnonzero(np.isin(own, ranks))
+            where[np.searchsorted(ranks, own[rows])] = bands.location(np.full(len(rows), number), rows)
+        return where
+
+    def _sketches(self, scope: int, locations: np.ndarray) -> hot.Side:
+        """Signatures and sizes of documents, in the order of their locations. Raises `CheckFailed` where a reference's file is not
+        what its manifest lists."""
+        parts, minima, sizes = locations >> 32, [], []
+        urls = self.context["signatures"] if scope == CRAWL else self.context["references"][scope]["signatures"]
+        order = np.argsort(locations, kind="stable")
+        for part in np.unique(parts).tolist():
+            if scope != CRAWL:
+                self._require(scope, part)
+            rows = locations[order][parts[order] == part] & 0xFFFFFFFF
+            table = tables.take(urls[part], rows, ["signature", "shingles"])
+            minima.append(minhash.matrix(table["signature"]))
+            sizes.append(table["shingles"].to_numpy())
+        back = np.argsort(order, kind="stable")
+        return hot.Side(np.concatenate(minima)[back], np.concatenate(sizes)[back])
+
+    def _require(self, scope: int, part: int) -> None:
+        signed = self.context["signed"][scope]
+        if signed is not None:
+            _require_file(signed["url"], signed["id"], *signed["files"][part])
 
 
-def _pairs(left: np.ndarray, right: np.ndarray, scope: int) -> pa.Table:
-    return pa.table([left, right, np.full(len(left), scope, np.int32)], schema=PAIRS)
+@functools.cache
+def _require_file(url: str, name: str, path: str, sha256: str, size: int) -> None:
+    integrity.require_entries(Opened(url, name, {"kind": "snapshot"}), [{"path": path, "sha256": sha256, "size": size}])
+
+
+def _pairs(left: np.ndarray, right: np.ndarray, scope: int, samples: np.ndarray | None = None, address: bool = False) -> pa.Table:
+    count = len(left)
+    shared = np.zeros(count, np.int32) if samples is None else samples
+    return pa.table([left, right, np.full(count, scope, np.int32), shared, np.full(count, address)], schema=PAIRS)
+
+
+class _Met:
+    """Buckets of the crawl that a slice of an index has too: their numbers, and where in the slice they begin and end."""
+
+    def __init__(self, buckets: "_Buckets", which: np.ndarray, low: np.ndarray, high: np.ndarray):
+        self._ranks, self._starts, self._counts = buckets.ranks, buckets.starts[which], buckets.counts[which]
+        self._low, self._high = low, high
+        self.products = self._counts * (high - low)
+
+    def sides(self, bucket: int, documents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Ranks and locations of one bucket, both rising."""
+        start = self._starts[bucket]
+        return self._ranks[start : start + self._counts[bucket]], documents[self._low[bucket] : self._high[bucket]]
+
+    def pairs(self, some: np.ndarray, documents: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """All pairs (rank, location) of some of the buckets (bool), in order, at most `AT_ONCE` at a time."""
+        products, starts, low = self.products[some], self._starts[some], self._low[some]
+        wide = (self._high - self._low)[some]
+        ends = np.cumsum(products)
+        total = int(ends[-1]) if len(ends) else 0
+        for first in range(0, total, AT_ONCE):
+            number = np.arange(first, min(first + AT_ONCE, total))
+            which = np.searchsorted(ends, number, "right")
+            inside = number - (ends[which] - products[which])
+            yield self._ranks[starts[which] + inside // wide[which]], documents[low[which] + inside % wide[which]]
+
+
+class _Buckets:
+    """A partition's documents by hash, and how many of a reference each bucket has met, where that has a `limit`."""
+
+    def __init__(self, hashes: np.ndarray, ranks: np.ndarray, limit: int | None):
+        self.ranks, self.limit, self.left_out = ranks, limit, 0
+        self.starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
+        self.counts = np.diff(np.append(self.starts, len(hashes)))
+        self.hashes = hashes[self.starts]
+        self._taken = np.zeros(len(self.starts), np.int64)
+
+    def meet(self, known: np.ndarray) -> _Met:
+        """The buckets whose hash is in a slice of an index (sorted, not empty), each with what the limit still allows."""
+        first, last = int(np.searchsorted(self.hashes, known[0], "left")), int(np.searchsorted(self.hashes, known[-1], "right"))
+        own = self.hashes[first:last]
+        low = np.searchsorted(known, own, "left")
+        found = np.flatnonzero(known[low] == own)
+        which, low, high = first + found, low[found], np.searchsorted(known, own[found], "right")
+        if self.limit is not None:
+            allowed = np.minimum(high - low, self.limit - self._taken[which])
+            self.left_out += int(((high - low - allowed) * self.counts[which]).sum())
+            self._taken[which] += allowed
+            high = low + allowed
+        return _Met(self, which, low, high)
+
+
+class _Gathered:
+    """Pairs with one reference on their way to a file; what several sampled shingles say of one pair becomes one row.
+
+    `alone` says that no other partition has samples of these documents: then pairs that share too few are not written.
+    """
+
+    def __init__(self, writer: tables.Writer, scope: int, sampled: bool, alone: bool):
+        self._writer, self._scope, self._sampled, self._alone = writer, scope, sampled, alone
+        self._held: list[pa.Table] = []
+        self._rows, self._cut = 0, False
+
+    def add(self, left: np.ndarray, right: np.ndarray, samples: int) -> None:
+        self._held.append(_pairs(left, right, self._scope, np.full(len(left), samples, np.int32)))
+        self._rows += len(left)
+        if self._rows >= GATHERED:
+            self._cut = True
+            self._write(whole=False)
+
+    def close(self) -> None:
+        self._write(whole=not self._cut)
+
+    def _write(self, whole: bool) -> None:
+        if not self._held:
+            return
+        table = pa.concat_tables(self._held)
+        if self._sampled:
+            summed = table.group_by(["left", "right"], use_threads=False).aggregate([("samples", "sum")])
+            if whole and self._alone:
+                summed = summed.filter(pc.greater_equal(summed["samples_sum"], SHARED))
+            left, right, samples = (summed[name].to_numpy() for name in ("left", "right", "samples_sum"))
+            table = _pairs(left, right, self._scope, samples.astype(np.int32))
+        self._writer.write(table)
+        self._held, self._rows = [], 0
 
 
 class PairUp:
-    """Step, one part: every candidate pair once, with the places of its texts, in files of one left part each."""
+    """Step, one part: every candidate pair once, with the places of its documents, in files of `PAIRS_PER_FILE` at most.
+
+    Pairs that share one sampled shingle and nothing else are none. Sorted by where their documents are, so that a file of pairs
+    asks for few files of documents. The receipt says which files of references (`touched`, numbers by scope) they ask for.
+    """
 
     def __init__(self, context: dict[str, Any]):
         self.context = context
@@ -164,113 +270,36 @@ class PairUp:
         sql.view(con, "candidates", part["candidates"], PAIRS)
         sql.view(con, "ranked", part["ranked"], RANKED)
         located = f"""
-            with pairs as (select distinct "left", "right", scope from candidates)
-            select p."left", p."right", p.scope, l.part as left_part, l.row as left_row,
+            with pairs as (select "left", "right", scope, sum(samples)::int as samples, bool_or(address) as address from candidates
+              group by "left", "right", scope having min(samples) = 0 or sum(samples) >= {SHARED})
+            select p."left", p."right", p.scope, p.samples, p.address, l.part as left_part, l.row as left_row,
               coalesce(r.part, p."right" >> 32)::int as right_part, coalesce(r.row, p."right" & 4294967295) as right_row
             from pairs p join ranked l on l.rank = p."left" left join ranked r on p.scope = {CRAWL} and r.rank = p."right"
             order by left_part, p.scope, right_part, p."left", p."right"
         """
         entries: list[dict[str, Any]] = []
-        for number, table in sql.by_part(sql.stream(con, located), "left_part", part["parts"], LOCATED):
-            for start in range(0, table.num_rows, PAIRS_PER_FILE):
-                piece = table.slice(start, PAIRS_PER_FILE)
-                entries.append(
-                    tables.write(self.context["folder"], f"pairs/{len(entries):05d}.parquet", piece, LOCATED) | {"part": number}
-                )
-        return {"files": entries, "pairs": sum(entry["rows"] for entry in entries)}
+        touched: dict[str, set[int]] = {}
+        for table in _pieces(sql.stream(con, located), PAIRS_PER_FILE):
+            entries.append(tables.write(self.context["folder"], f"pairs/{len(entries):05d}.parquet", table, LOCATED))
+            scopes, parts = table["scope"].to_numpy(), table["right_part"].to_numpy()
+            for scope in np.unique(scopes[scopes != CRAWL]).tolist():
+                touched.setdefault(str(scope), set()).update(np.unique(parts[scopes == scope]).tolist())
+        return {
+            "files": entries,
+            "pairs": sum(entry["rows"] for entry in entries),
+            "touched": {scope: sorted(numbers) for scope, numbers in touched.items()},
+        }
 
 
-Ends = list[tuple[np.ndarray, np.ndarray, np.ndarray]]
-"""Of both sides of some pairs: scope, file number and row."""
-
-
-class MeasurePairs:
-    """Step: one file of pairs -> their similarity; the only place where texts are read again before the mix.
-
-    It is measured where both texts are there, and estimated from the signatures where one is not, in an index-only snapshot.
-    """
-
-    def __init__(self, context: dict[str, Any]):
-        self.context = context
-
-    def setup(self) -> None:
-        from pipelines import config
-
-        sections = config.restore(self.context["config"], "curate")
-        self.options, self.match = sections["minhash"], sections["match"]
-
-    def part(self, part: dict[str, Any]) -> dict[str, Any]:
-        pairs = tables.read([part["pairs"]])
-        columns = {name: pairs[name].to_numpy() for name in LOCATED.names}
-        ends: Ends = [
-            (np.full(pairs.num_rows, CRAWL), columns["left_part"], columns["left_row"]),
-            (columns["scope"], columns["right_part"], columns["right_row"]),
-        ]
-        texts, (left, right) = self._gather(ends, "documents", ["key", "text"])
-        there = texts["text"].is_valid().to_numpy()
-        exact = there[left] & there[right]
-        found = [similarity.measure(texts["text"], left[exact], right[exact], self.options)]
-        duplicate = np.zeros(pairs.num_rows, np.bool_)
-        duplicate[exact] = similarity.duplicate(found[0], self.match)
-        if not exact.all():
-            estimates, duplicate[~exact] = self._estimate([tuple(column[~exact] for column in end) for end in ends])
-            found.append(estimates)
-        order = np.argsort(np.concatenate([np.flatnonzero(exact), np.flatnonzero(~exact)]))
-        measures = pa.Table.from_batches(found).take(pa.array(order))
-        keys = texts["key"].combine_chunks()
-        result = pa.table(
-            [*(pairs[name] for name in PAIRS.names), keys.take(left), keys.take(right), *measures.columns, duplicate, exact],
-            schema=MEASURED,
-        )
-        entry = tables.write(self.context["folder"], f"measured/{part['name']}.parquet", result, MEASURED)
-        return {"files": [entry], "pairs": result.num_rows, "duplicates": int(duplicate.sum()), "estimated": int((~exact).sum())}
-
-    def _estimate(self, ends: Ends) -> tuple[pa.RecordBatch, np.ndarray]:
-        sketches, places = self._gather(ends, "signatures", ["signature", "shingles"])
-        minima, sizes = minhash.matrix(sketches["signature"]), sketches["shingles"].to_numpy()
-        left, right = places
-        return similarity.estimate(minima[left], minima[right], sizes[left], sizes[right], self.match)
-
-    def _gather(self, ends: Ends, dataset: str, columns: list[str]) -> tuple[pa.Table, list[np.ndarray]]:
-        """Columns of all the rows that pairs ask for, each row once, and where in them each end of each pair is."""
-        places: dict[tuple[int, int], dict[int, int]] = {}
-        for end in ends:
-            for scope, number, row in zip(*(column.tolist() for column in end), strict=True):
-                places.setdefault((scope, number), {}).setdefault(row, 0)
-        found, base = [], 0
-        for (scope, number), rows in places.items():
-            urls = (self.context if scope == CRAWL else self.context["snapshots"][scope])[dataset]
-            wanted = sorted(rows)
-            found.append(tables.take(urls[number], wanted, columns))
-            rows.update({row: base + i for i, row in enumerate(wanted)})
-            base += len(wanted)
-        where = [
-            np.array([places[s, p][r] for s, p, r in zip(*(column.tolist() for column in end), strict=True)], np.int64)
-            for end in ends
-        ]
-        return pa.concat_tables(found), where
-
-
-def ranges(documents: int) -> int:
-    """Hash ranges of each band, so that a group of the shuffle stays far below 100 MB at 16 bytes a row."""
-    return max(1, -(-documents // 1_000_000))
-
-
-def shuffled(documents: int, options: minhash.MinHash) -> int:
-    """Bytes that the bands of so many documents are in a shuffle: a hash and a location for each."""
-    return 16 * options.bands * documents
-
-
-def partitions(options: minhash.MinHash, count: int) -> tuple[int, ...]:
-    """All partitions of the shuffle: band x `count` + range."""
-    return tuple(range(options.bands * count))
-
-
-def urls(folder: str, receipts: dict[str, dict[str, Any]], dataset: str) -> list[str]:
-    """URLs of the files of one dataset that a stage wrote, in the order of its parts."""
-    return [
-        files.join(folder, entry["path"])
-        for receipt in receipts.values()
-        for entry in receipt["files"]
-        if entry["path"].startswith(f"{dataset}/")
-    ]
+def _pieces(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """The rows of some batches in tables of `rows` each, the last one shorter."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for batch in batches:
+        table = pa.Table.from_batches([batch]).cast(LOCATED)
+        while count + table.num_rows >= rows:
+            yield pa.concat_tables([*waiting, table.slice(0, rows - count)])
+            table, waiting, count = table.slice(rows - count), [], 0
+        waiting, count = [*waiting, table], count + table.num_rows
+    if count:
+        yield pa.concat_tables(waiting)

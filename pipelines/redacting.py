@@ -90,7 +90,7 @@ def parts(parent: Opened, redacted: dict[str, dict[str, Any]]) -> list[dict[str,
         entry["path"]
         for entry in parent.manifest["files"]
         for dataset, _, name in [entry["path"].partition("/")]
-        if dataset in ("bands", "leaves", "rejects") or (dataset in BY_PART and name in named)
+        if dataset in (*schema.INDEXES, "leaves", "rejects") or (dataset in BY_PART and name in named)
     ]
     return [{"name": path.replace("/", "-"), "path": path, "url": files.join(parent.url, path)} for path in wanted]
 
@@ -98,10 +98,9 @@ def parts(parent: Opened, redacted: dict[str, dict[str, Any]]) -> list[dict[str,
 def renamed(path: str, extension: str) -> str:
     """The name of the file that takes the place of `path`: it sorts where that one did."""
     folder, _, name = path.rpartition("/")
-    if folder == "bands":  # what the index reads from the end of the name stays there
-        stem, mark, rest = name.rpartition("-b")  # a prefix may hold one too
-        return f"{folder}/{stem.split('.')[0]}.r{extension}{mark}{rest}"
-    return f"{folder}/{name.removesuffix('.parquet').split('.')[0]}.r{extension}.parquet"
+    # What an index reads from the end of the name stays there; a prefix may look like a part of it.
+    end = name.rindex("-b" if folder == "bands" else "-r") if folder in schema.INDEXES else len(name) - len(".parquet")
+    return f"{folder}/{name[:end].split('.')[0]}.r{extension}{name[end:]}"
 
 
 class RedactFile:
@@ -113,8 +112,8 @@ class RedactFile:
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         table = tables.read([part["url"]])
         dataset = part["path"].split("/")[0]
-        if dataset == "bands":
-            made = self._bands(table)
+        if dataset in schema.INDEXES:
+            made = self._index(table)
         elif dataset == "rejects":
             made = self._rejects(table)
         elif dataset == "evidence":
@@ -123,7 +122,7 @@ class RedactFile:
             made = self._rows(table, dataset)
         if made.num_rows == table.num_rows and made.equals(table):
             return {"files": [], "replaces": None}
-        options: dict[str, Any] = index.OPTIONS if dataset == "bands" else {}
+        options: dict[str, Any] = index.OPTIONS if dataset in schema.INDEXES else {}
         if dataset == "signatures":
             options = {
                 "metadata": {
@@ -137,7 +136,7 @@ class RedactFile:
     def _keys(self) -> pa.Array:
         return pa.array(sorted(self.context["redacted"]), pa.string())
 
-    def _bands(self, table: pa.Table) -> pa.Table:
+    def _index(self, table: pa.Table) -> pa.Table:
         gone = np.array([row["part"] << 32 | row["row"] for row in self.context["redacted"].values()], np.int64)
         place = table["part"].to_numpy().astype(np.int64) << 32 | table["row"].to_numpy()
         return table.filter(pa.array(~np.isin(place, gone)))
@@ -174,7 +173,7 @@ def _redacted(dataset: str, field: pa.Field, why: pa.Array) -> Any:
         return None if field.name in LEAF_KEPT else why if field.name == "redacted" else pa.scalar(None, field.type)
     if dataset == "signatures":
         if field.name == "signature":
-            return pa.scalar([0xFFFFFFFF] * field.type.list_size, field.type)
+            return pa.scalar([(1 << field.type.value_type.bit_width) - 1] * field.type.list_size, field.type)
         return pa.scalar(0, field.type) if field.name == "shingles" else None
     kept: dict[str, Any] = dict.fromkeys(_KEPT if dataset == "documents" else ("key", "attestation", "rules"))
     if field.name in kept:

@@ -1,10 +1,113 @@
-"""Snapshots as a run or a mix rests on them: whole, of a version that redaction has not emptied, and with the texts that are needed."""
+"""What a run or a mix rests on: snapshots and earlier runs, whole where they are read, and of versions that redaction has not emptied."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from pipelines.target import apart
+from provenance.schema import INDEXES
 from store import files, integrity, manifest
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
+
+BY_ROW = ("documents", "signatures", "leaves")
+"""Datasets of a snapshot of which the match reads some rows; a file is checked when one of its rows is to be read."""
+
+POSTED = ("documents", "signatures", "tags")
+"""Datasets of an earlier run that its index is made of, in which every row counts."""
+
+
+def open_all(against: Sequence[str], into: str) -> list[Opened]:
+    """The references of a run, snapshots first, each once. Raises `UsageError` for what cannot be one."""
+    found: dict[str, Opened] = {}
+    for url in against:
+        opened = manifest.open_any(url)
+        _check_other(opened.url, into)
+        if opened.kind not in ("snapshot", "run"):
+            raise UsageError(
+                f"--against {url} is a {opened.kind}, whose rows are copies of a snapshot's and a run's; "
+                "name those: a crawl is compared with snapshots and earlier runs."
+            )
+        found.setdefault(opened.id, opened)
+    return sorted(found.values(), key=lambda opened: opened.kind != "snapshot")
+
+
+def _check_other(url: str, into: str) -> None:
+    try:
+        apart(into, [url])
+    except UsageError as error:
+        raise UsageError(
+            f"--against {url} lies in the folder that is to be written, {into}, or the reverse; a run cannot be compared with itself. "
+            "Name another folder with --into."
+        ) from error
+
+
+def check_comparable(ours: Mapping[str, Any], opened: Iterable[Opened]) -> None:
+    """Raises `UsageError` where the sketches of a reference were made by other parameters, with both values."""
+    from provenance import minhash
+
+    for reference in opened:
+        try:
+            minhash.check_compatible(ours, reference.manifest["parameters"]["minhash"])
+        except ValueError as error:
+            raise UsageError(f"against {reference.kind} {reference.url}: {error}") from error
+
+
+def described(opened: Opened) -> dict[str, Any]:
+    """A reference as the stages are told of it; an earlier run has no cutoff, leaves, or indexes of its own."""
+    snapshot = opened.kind == "snapshot"
+    return {
+        "kind": opened.kind,
+        "id": opened.id,
+        "url": opened.url,
+        "cutoff": opened.manifest["cutoff"] if snapshot else None,
+        "index_only": opened.index_only,
+        **{dataset: opened.files(dataset) for dataset in (*BY_ROW, *INDEXES)},
+    }
+
+
+def require_found(opened: Opened) -> None:
+    """Refuses a reference unless that is whole by which documents are found in it. Raises `CheckFailed`."""
+    if opened.kind == "run":
+        integrity.require(opened, POSTED)
+        return
+    _check_removed(opened, {entry["path"] for dataset in (*BY_ROW, *INDEXES) for entry in opened.entries(dataset)})
+    integrity.require(opened, INDEXES)
+
+
+def signed(opened: Opened) -> dict[str, Any] | None:
+    """What a step needs to check a file of signatures before it reads it: path, SHA-256 and size of each. None for an earlier run, which
+    was checked as a whole."""
+    if opened.kind == "run":
+        return None
+    listed = [[entry[name] for name in ("path", "sha256", "size")] for entry in opened.entries("signatures")]
+    return {"url": opened.url, "id": opened.id, "files": listed}
+
+
+class Rows:
+    """Checks the files of references of which rows are to be read, each once; an earlier run was checked as a whole."""
+
+    def __init__(self, opened: Sequence[Opened]):
+        self.opened = opened
+        self._checked: set[tuple[int, str]] = set()
+
+    def require(self, touched: Iterable[Mapping[str, Sequence[int]]], *datasets: str) -> None:
+        """`touched` are numbers of documents files by the number of the reference, as receipts give them; the files of `datasets`
+        that are aligned with them have to be what the manifest lists, and all `leaves`. Raises `CheckFailed`."""
+        numbers: dict[int, set[int]] = {}
+        for found in touched:
+            for named, parts in found.items():
+                numbers.setdefault(int(named), set()).update(parts)
+        for scope, rows in sorted(numbers.items()):
+            opened = self.opened[scope]
+            if opened.kind == "run":
+                continue
+            entries: list[dict[str, Any]] = []
+            for dataset in datasets:
+                listed = opened.entries(dataset)
+                entries += listed if dataset == "leaves" else [listed[part] for part in sorted(rows)]
+            fresh = [entry for entry in entries if (scope, entry["path"]) not in self._checked]
+            integrity.require_entries(opened, fresh)
+            self._checked.update((scope, str(entry["path"])) for entry in fresh)
 
 
 def require(snapshot: Opened, datasets: Iterable[str]) -> None:

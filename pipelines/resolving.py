@@ -1,33 +1,68 @@
-"""Who stays: the survivors among measured pairs, spread to exact copies, as one stage over keys and ranks."""
+"""Who stays: the survivors among measured pairs, spread to exact copies, as joins over files.
 
-from typing import Any
+Pairs are sorted and joined by DuckDB, which spills, and read in a stream; beside it one bit for each document is held.
+"""
 
-import numpy as np
+import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipelines import moments
-from pipelines.matching import CRAWL, MEASURED, RANKED
-from provenance import schema, survivors
-from store import files, tables
+from pipelines.matching import CRAWL
+from pipelines.measuring import MEASURED
+from pipelines.ranking import EQUAL, RANKED
+from provenance import schema
+from provenance.survivors import Survivors
+from store import files, sql, tables
+
+if TYPE_CHECKING:
+    import duckdb
 
 RESOLVED = pa.schema(
     [
         ("key", pa.string()),
         ("canonical", pa.string()),
+        ("protected", pa.bool_()),
         ("identical", pa.bool_()),
         ("reference", pa.string()),
         ("reference_attestation", pa.string()),
         ("similarity", pa.float64()),
         ("containment", pa.float64()),
+        ("exact", pa.bool_()),
         ("snapshot", pa.string()),
         ("cutoff", schema.TIME),
     ]
 )
 """Row-aligned with documents: the kept document that it copies, and its best relation to a snapshot."""
 
+RIVALS = pa.schema(
+    [
+        *(MEASURED.field(name) for name in ("left", "scope", "other", "similarity", "containment", "contained", "estimate")),
+        *(MEASURED.field(name) for name in ("exact", "duplicate")),
+        ("follow", pa.bool_()),
+        ("held", pa.bool_()),
+    ]
+)
+"""The pair that drops a document, or, where `held`, that would have dropped a protected one. `follow` says that exact copies of the
+document are dropped by it too: their texts are as alike, but they were captured at URLs of their own."""
+
+REFERENCES = pa.schema(
+    [
+        ("scope", pa.int32()),
+        ("kind", pa.string()),
+        ("id", pa.string()),
+        ("cutoff", schema.TIME),
+        ("index_only", pa.bool_()),
+    ]
+)
+
 LEAST_RELATION = 0.5
-"""Pairs that reach it in similarity or either containment are rows of `matches`; other candidates are only counted."""
+"""Pairs that reach it in similarity or either containment are rows of `matches`; of other candidates, only duplicates are."""
+
+ROWS_PER_FILE = 500_000
+"""Rows of a file of `matches`: some 30 MB."""
 
 
 class ResolveMatches:
@@ -42,171 +77,169 @@ class ResolveMatches:
         self.near = config.restore(self.context["config"], "curate")["match"].near
 
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
-        ranked = tables.read(part["ranked"], schema=RANKED)
-        measured = tables.read(part["measured"], schema=MEASURED)
-        documents = _Documents(ranked)
-        near = self._near(measured, documents) if self.near == "drop" else {}
-        best = _best_relation(measured, self.context["snapshots"])
-        canonical, copied = documents.canonical(near)
-        entries = [self._write_matches(measured, documents, copied)]
-        for number in range(len(part["ranked"])):
-            rows = documents.rows(number)
-            table = documents.resolved(rows, canonical, best, self.context["snapshots"])
-            entries.append(tables.write(self.context["folder"], f"resolved/{number:05d}.parquet", table, RESOLVED))
-        dropped = sum(key is not None for key in canonical)
-        return {"files": entries, "documents": ranked.num_rows, "dropped": dropped, "matches": entries[0]["rows"]}
-
-    @staticmethod
-    def _near(measured: pa.Table, documents: "_Documents") -> dict[int, tuple[str, int]]:
-        """For each dropped rank: the key of its canonical and the row of the measured pair that says so."""
-        pairs = measured.append_column("pair", pa.array(np.arange(measured.num_rows))).filter(measured["duplicate"])
-        left = pairs["left"].to_numpy()
-        inside = pairs["scope"].to_numpy() == CRAWL
-        others, right = np.unique(pairs["other"].to_numpy(zero_copy_only=False)[~inside], return_inverse=True)
-        crawl = np.unique(np.concatenate([left, pairs["right"].to_numpy()[inside]]))
-        ends = np.empty(len(left), np.int64)
-        ends[~inside] = len(crawl) + right
-        ends[inside] = np.searchsorted(crawl, pairs["right"].to_numpy()[inside])
-        reference = np.arange(len(crawl) + len(others)) >= len(crawl)
-        ranks = np.concatenate([crawl, np.arange(len(others))])
-        starts = np.searchsorted(crawl, left)
-        kept = survivors.survivors(ranks, starts, ends, pairs["similarity"].to_numpy(), np.zeros(len(left), bool), reference)
-        row = {(a, b): p for a, b, p in zip(starts.tolist(), ends.tolist(), pairs["pair"].to_pylist(), strict=True)}
-        keys = [*(documents.key_of(rank) for rank in crawl.tolist()), *others.tolist()]
-        return {int(crawl[i]): (keys[int(kept[i])], row[i, int(kept[i])]) for i in np.flatnonzero(kept[: len(crawl)] >= 0).tolist()}
-
-    def _write_matches(self, measured: pa.Table, documents: "_Documents", copied: list[dict[str, Any]]) -> dict[str, Any]:
-        related = pc.greater_equal(
-            pc.max_element_wise(measured["similarity"], measured["containment"], measured["contained"]), LEAST_RELATION
-        )
-        ids = pa.array([snapshot["id"] for snapshot in self.context["snapshots"]] + [None], pa.string())
-        shown = measured.filter(related)
-        scope = shown["scope"].to_numpy()
-        rows = {name: shown[name] for name in ("key", "other", "similarity", "containment", "contained", "duplicate", "exact")}
-        rows |= {
-            "identical": pa.repeat(False, shown.num_rows),
-            "scope": pa.array(np.where(scope == CRAWL, "crawl", "snapshot"), pa.string()),
-            "snapshot": ids.take(pa.array(np.where(scope == CRAWL, len(ids) - 1, scope))),
-        }
-        near = pa.table({name: rows[name] for name in schema.MATCHES.names}, schema=schema.MATCHES)
-        exact = pa.Table.from_pylist(
-            [*documents.equal_pairs(self.context["snapshots"]), *self._inherited(copied, measured)], schema=schema.MATCHES
-        )
-        table = pa.concat_tables([near, exact]).sort_by([(name, "ascending") for name in ("key", "other", "scope", "snapshot")])
-        return tables.write(self.context["folder"], f"matches/{self.context['prefix']}-00000.parquet", table, schema.MATCHES)
-
-    def _inherited(self, copied: list[dict[str, Any]], measured: pa.Table) -> list[dict[str, Any]]:
-        """Pairs of exact copies with what their first was dropped for: equal texts have equal similarity."""
-        rows = []
-        for copy in copied:
-            pair = measured.slice(copy["pair"], 1).to_pylist()[0]
-            snapshot = None if pair["scope"] == CRAWL else self.context["snapshots"][pair["scope"]]["id"]
-            values = {name: pair[name] for name in ("other", "similarity", "containment", "contained", "duplicate", "exact")}
-            scope = "crawl" if pair["scope"] == CRAWL else "snapshot"
-            rows.append(values | {"key": copy["key"], "identical": False, "scope": scope, "snapshot": snapshot})
-        return rows
-
-
-class _Documents:
-    """The ranked documents as arrays, and what follows from equal identity forms."""
-
-    def __init__(self, ranked: pa.Table):
-        self.parts = ranked["part"].to_numpy()
-        self.columns = {
-            name: ranked[name].to_pylist()
-            for name in ("key", "rank", "first", "scope", "reference", "eligible", "reference_attestation")
-        }
-        self._by_rank = np.empty(ranked.num_rows, np.int64)
-        self._by_rank[ranked["rank"].to_numpy()] = np.arange(ranked.num_rows)
-
-    def key_of(self, rank: int) -> str:
-        return str(self.columns["key"][self._by_rank[rank]])
-
-    def rows(self, part: int) -> range:
-        return range(int(np.searchsorted(self.parts, part, "left")), int(np.searchsorted(self.parts, part, "right")))
-
-    def canonical(self, near: dict[int, tuple[str, int]]) -> tuple[list[str | None], list[dict[str, Any]]]:
-        """For each row the key of the kept document that it copies, and the exact copies that follow a dropped first."""
-        result: list[str | None] = []
-        copied = []
-        for key, rank, first, reference in zip(
-            *(self.columns[name] for name in ("key", "rank", "first", "reference")), strict=True
-        ):
-            if reference is not None:
-                result.append(reference)
-            elif first in near:
-                result.append(near[first][0])
-                if rank != first:
-                    copied.append({"key": key, "pair": near[first][1]})
-            else:
-                result.append(None if rank == first else self.key_of(first))
-        return result, copied
-
-    def equal_pairs(self, snapshots: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Rows of `matches` for equal identity forms; against an index-only snapshot they are equal by their digest alone."""
-        same = {"similarity": 1.0, "containment": 1.0, "contained": 1.0, "exact": True, "identical": True, "duplicate": True}
-        rows = []
-        for key, rank, first, scope, reference in zip(
-            *(self.columns[n] for n in ("key", "rank", "first", "scope", "reference")), strict=True
-        ):
-            if reference is not None:
-                other = {"other": reference, "scope": "snapshot", "snapshot": snapshots[scope]["id"]}
-                rows.append(same | other | {"key": key, "exact": not snapshots[scope]["index_only"]})
-            elif rank != first:
-                rows.append(same | {"key": key, "other": self.key_of(first), "scope": "crawl", "snapshot": None})
-        return rows
-
-    def resolved(
-        self, rows: range, canonical: list[str | None], best: dict[int, dict[str, Any]], snapshots: list[dict[str, Any]]
-    ) -> pa.Table:
-        """RESOLVED for some rows."""
-        made = []
-        for i in rows:
-            row = {name: values[i] for name, values in self.columns.items()}
-            made.append({"key": row["key"], "canonical": canonical[i], "identical": False, **_relation(row, best, snapshots)})
-        return pa.Table.from_pylist(made, schema=RESOLVED)
-
-
-def _relation(row: dict[str, Any], best: dict[int, dict[str, Any]], snapshots: list[dict[str, Any]]) -> dict[str, Any]:
-    """A document's relation to a snapshot: equal to one of its documents, near to one, or none."""
-    if row["reference"] is not None:
-        snapshot = snapshots[row["scope"]]
+        with contextlib.closing(sql.connect(self.context["folder"])) as con:
+            sql.view(con, "ranked", part["ranked"], RANKED)
+            sql.view(con, "measured", part["measured"], MEASURED)
+            sql.view(con, "equal", [part["equal"]] if part["equal"] else [], EQUAL)
+            con.register("referred", self._references())
+            rivals = self._rivals(con)
+            sql.view(con, "rivals", [files.join(self.context["folder"], rivals["path"])], RIVALS)
+            con.execute(COPIES)
+            con.execute(RELATED)
+            matches = self._write_matches(con)
+            resolved, dropped = self._write_resolved(con, part["parts"])
+            protected = _number(con, PROTECTED_KEPT)
         return {
-            "identical": bool(row["eligible"]),
-            "reference": row["reference"],
-            "reference_attestation": row["reference_attestation"],
-            "similarity": 1.0,
-            "containment": 1.0,
-            "snapshot": snapshot["id"],
-            "cutoff": moments.instant(snapshot["cutoff"]),
+            "files": [*matches, *resolved, rivals],
+            "documents": sum(entry["rows"] for entry in resolved),
+            "dropped": dropped,
+            "protected_kept": protected,
+            "matches": sum(entry["rows"] for entry in matches),
         }
-    cutoff = {"cutoff": min(moments.instant(snapshot["cutoff"]) for snapshot in snapshots) if snapshots else None}
-    return best.get(row["first"], {}) | cutoff
 
-
-def _best_relation(measured: pa.Table, snapshots: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
-    """For each rank, its most similar pair with a snapshot."""
-    outside = measured.filter(pc.not_equal(measured["scope"], CRAWL)).sort_by(
-        [
-            ("left", "ascending"),
-            ("similarity", "descending"),
-            ("containment", "descending"),
-            ("other", "ascending"),
-            ("scope", "ascending"),
-        ]
-    )
-    best: dict[int, dict[str, Any]] = {}
-    for pair in outside.select(["left", "scope", "other", "similarity", "containment"]).to_pylist():
-        best.setdefault(
-            pair["left"],
+    def _references(self) -> pa.Table:
+        rows = [
             {
-                "reference": pair["other"],
-                "similarity": pair["similarity"],
-                "containment": pair["containment"],
-                "snapshot": snapshots[pair["scope"]]["id"],
-            },
-        )
-    return best
+                "scope": scope,
+                "kind": reference["kind"],
+                "id": reference["id"],
+                "cutoff": moments.instant(reference["cutoff"]) if reference["cutoff"] else None,
+                "index_only": reference["index_only"],
+            }
+            for scope, reference in enumerate(self.context["references"])
+        ]
+        return pa.Table.from_pylist(rows, schema=REFERENCES)
+
+    def _rivals(self, con: "duckdb.DuckDBPyConnection") -> dict[str, Any]:
+        """Writes the pairs that decide, in one pass over the duplicates; returns the file's entry."""
+        documents, protected = _number(con, "from ranked"), _number(con, "from ranked where protected")
+        if protected and _number(con, "from ranked where protected and rank >= $1", protected):
+            raise RuntimeError("documents that are not protected rank before protected ones. Remove the work folder and rerun.")
+        state = Survivors(documents, protected)
+        with tables.Writer(self.context["folder"], "rivals.parquet", RIVALS) as writer:
+            for batch in sql.stream(con, DECIDING.format(near=self.near == "drop")):
+                left, right, scope = (batch.column(name).to_numpy() for name in ("left", "right", "scope"))
+                deciding = batch.take(pa.array(state.take(left, right, scope != CRAWL)))
+                held = pa.array(deciding.column("left").to_numpy() < protected)
+                writer.write(deciding.append_column("held", held).select(RIVALS.names))
+        return writer.entry
+
+    def _write_matches(self, con: "duckdb.DuckDBPyConnection") -> list[dict[str, Any]]:
+        rows = f"select {', '.join(schema.MATCHES.names)} from ({MATCHES}) order by key, other, scope, snapshot"
+        entries: list[dict[str, Any]] = []
+        for piece in _pieces(sql.stream(con, rows), ROWS_PER_FILE):
+            path = f"matches/{self.context['prefix']}-{len(entries):05d}.parquet"
+            with tables.Writer(self.context["folder"], path, schema.MATCHES) as writer:
+                for batch in piece:
+                    writer.write(batch)
+            entries.append(writer.entry)
+        return entries
+
+    def _write_resolved(self, con: "duckdb.DuckDBPyConnection", parts: int) -> tuple[list[dict[str, Any]], int]:
+        columns = pa.schema([("part", pa.int32()), *RESOLVED])
+        rows = sql.stream(con, f"select {', '.join(columns.names)} from ({RELATION}) order by part, row")
+        entries, dropped = [], 0
+        for number, table in sql.by_part(rows, "part", parts, columns):
+            resolved = table.select(RESOLVED.names)
+            entries.append(tables.write(self.context["folder"], f"resolved/{number:05d}.parquet", resolved, RESOLVED))
+            dropped += table.num_rows - table["canonical"].null_count
+        return entries, dropped
+
+
+def _number(con: "duckdb.DuckDBPyConnection", source: str, *values: Any) -> int:
+    """How many rows there are."""
+    return int(con.execute(f"select count(*) {source}", list(values)).fetchall()[0][0])
+
+
+def _pieces(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[Iterator[pa.RecordBatch]]:
+    """The rows in runs of `size`, of which the last may be shorter; one empty run where there are no rows. Each run is to be
+    read to its end before the next one."""
+    rest = iter(batches)
+    waiting: pa.RecordBatch | None = next(rest, None)
+
+    def run() -> Iterator[pa.RecordBatch]:
+        nonlocal waiting
+        room = size
+        while waiting is not None and room:
+            piece = waiting.slice(0, room)
+            room -= piece.num_rows
+            waiting = waiting.slice(piece.num_rows) if piece.num_rows < waiting.num_rows else next(rest, None)
+            yield piece
+
+    yield run()
+    while waiting is not None:
+        yield run()
+
+
+DECIDING = """
+    select "left", "right", scope, other, similarity, containment, contained, estimate, exact, duplicate, alike and {near} as follow
+    from measured where duplicate and ({near} or not alike or address)
+    order by "left", scope < 0, follow desc, similarity desc, case when scope < 0 then "right" end, other, scope
+"""
+"""Pairs that may drop a document: of each, those with a reference first, then those by which its copies go too, then the most
+similar, then the one whose other document comes first in the order of survival."""
+
+COPIES = """
+    create view copies as
+    with others as (select rank, key, first from ranked where rank <> first and first not in (select first from equal)),
+    heirs as (
+      select c.first, min(c.rank) as rank from others c join rivals r on r."left" = c.first where not r.held and not r.follow group by c.first
+    )
+    select c.rank, c.key, c.first, coalesce(h.rank = c.rank, false) as heir, o.key as original
+    from others c left join heirs h on h.first = c.first
+    join ranked o on o.rank = case when h.rank = c.rank then c.first else coalesce(h.rank, c.first) end
+"""
+"""Documents that equal an earlier one of the crawl, and which. They copy the first of their identity form, or, where that was
+dropped for its URL alone, the next one, its heir: no document that is kept has their text else."""
+
+RELATED = """
+    create view related as
+    select m."left", m.other, m.similarity, m.containment, m.exact, s.id from measured m join referred s on s.scope = m.scope
+    where s.kind = 'snapshot'
+    qualify row_number() over (partition by m."left" order by m.similarity desc, m.containment desc, m.other, m.scope) = 1
+"""
+"""The most similar document of a snapshot."""
+
+MATCHES = f"""
+    select key, other, similarity, containment, contained, estimate, exact, false as identical, address, coalesce(kind, 'crawl') as scope,
+      id as snapshot, duplicate
+    from measured m left join referred s on s.scope = m.scope
+    where duplicate or greatest(similarity, containment, contained) >= {LEAST_RELATION}
+    union all
+    select c.key, r.other, r.similarity, r.containment, r.contained, r.estimate, r.exact, false, false, coalesce(s.kind, 'crawl'), s.id, r.duplicate
+    from copies c join rivals r on r."left" = c.first and r.follow and not r.held left join referred s on s.scope = r.scope
+    union all
+    select key, original, 1.0, 1.0, 1.0, null, true, true, false, 'crawl', null, true from copies
+    union all
+    select k.key, e.reference, 1.0, 1.0, 1.0, null, not s.index_only, true, false, s.kind, s.id, true
+    from ranked k join equal e on e.first = k.first join referred s on s.scope = e.scope
+"""
+"""Measured pairs; those of exact copies with what their first was dropped for, since equal texts are as similar; and equal ones,
+which against an index-only snapshot are equal by their digest alone."""
+
+RELATION = """
+    select k.part, k.row, k.key, k.protected,
+      case when k.protected then null when e.first is not null then e.reference when k.rank = k.first or r.follow then r.other
+        when not c.heir then c.original end as canonical,
+      coalesce(s.id is not null and e.eligible, false) as identical,
+      if(s.id is not null, e.reference, b.other) as reference,
+      if(s.id is not null, e.reference_attestation, null) as reference_attestation,
+      if(s.id is not null, 1.0, b.similarity) as similarity,
+      if(s.id is not null, 1.0, b.containment) as containment,
+      if(s.id is not null, not s.index_only, b.exact) as exact,
+      if(s.id is not null, s.id, b.id) as snapshot,
+      if(s.id is not null, s.cutoff, (select min(cutoff) from referred)) as cutoff
+    from ranked k left join equal e on e.first = k.first left join referred s on s.scope = e.scope and s.kind = 'snapshot'
+    left join rivals r on r."left" = k.first and not r.held left join copies c on c.rank = k.rank
+    left join related b on b."left" = k.first
+"""
+"""RESOLVED of all documents. An earlier run certifies nothing: what equals one of its documents has no relation to a snapshot."""
+
+PROTECTED_KEPT = """
+    from ranked k left join rivals r on r."left" = k.rank where k.protected
+      and (k.rank <> k.first or r.held or k.first in (select first from equal))
+"""
+"""Protected documents that would have been dropped."""
 
 
 def resolved_url(folder: str, number: int) -> str:

@@ -7,7 +7,9 @@ own parts.
 """
 
 import contextlib
+import itertools
 import json
+import math
 import os
 import queue
 import subprocess
@@ -220,12 +222,36 @@ class Runner:
 
 
 def _chunks(parts: list[dict[str, Any]], partitions: list[int], of: int, workers: int) -> list[list[int]]:
-    """The missing partitions, of `of` in the stage, in equal runs: as few as keep each below `SHUFFLE` bytes, and as many for
-    each worker. Neighbours stay together, since they are ranges of one band, whose hashes are made once for all of them."""
-    size = sum(part.get("weight", 0) for part in parts) / of
-    count = max(-(-len(partitions) // max(int(SHUFFLE / size), 1)) if size else 1, 1)
-    count = min(-(-count // workers) * workers, len(partitions))
-    return [partitions[i * len(partitions) // count : (i + 1) * len(partitions) // count] for i in range(count)]
+    """The missing partitions, of `of` in the stage, in runs of about equal size: as few as keep each within `SHUFFLE` bytes, if
+    one partition is, and as many for each worker. Neighbours stay together, since they lie together in what is read for them."""
+    sizes = _sizes(parts, of)
+    weights = [sizes.get(partition, 0.0) or 1.0 for partition in partitions]
+    count = workers
+    while True:
+        count = min(count, len(partitions))
+        cuts = _cuts(weights, count)
+        heaviest = max(sum(weights[start:stop]) for start, stop in itertools.pairwise(cuts))
+        if heaviest <= SHUFFLE or count == len(partitions):
+            return [partitions[start:stop] for start, stop in itertools.pairwise(cuts)]
+        # No fewer than this many hold them all; what is above it is for weights that do not divide.
+        count = max(count + workers, -(-math.ceil(sum(weights) / SHUFFLE) // workers) * workers)
+
+
+def _cuts(weights: list[float], count: int) -> list[int]:
+    """Where to cut a sequence into at most `count` runs, each about an equal share of the weight; begins with 0, ends with its length."""
+    share = sum(weights) / count
+    runs = [int((end - weight / 2) / share) for weight, end in zip(weights, itertools.accumulate(weights), strict=True)]
+    return [0, *(i for i in range(1, len(runs)) if runs[i] != runs[i - 1]), len(weights)]
+
+
+def _sizes(parts: list[dict[str, Any]], of: int) -> dict[int, float]:
+    """Bytes of each partition: as parts spread them, or evenly over all `of` of the stage."""
+    sizes: dict[int, float] = {}
+    for part in parts:
+        for start, stop, size in part.get("spread") or [(0, of, part.get("weight", 0))]:
+            for partition in range(start, stop):
+                sizes[partition] = sizes.get(partition, 0) + size / (stop - start)
+    return sizes
 
 
 def _orders(parts: list[dict[str, Any]], partitions: list[int], of: int, workers: int) -> Iterator[dict[str, Any]]:

@@ -1,16 +1,17 @@
-"""The stages that make extracted documents a snapshot: who counts as human, the documents' leaves, and the band index."""
+"""The stages that make extracted documents a snapshot: who counts as human, and the documents' leaves."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipelines import indexing
 from pipelines.toolbox import calibration
-from provenance import bands, identity, minhash, schema, verdict
-from store import index, sql, tables
+from provenance import identity, minhash, postings, schema, verdict
+from store import sql, tables
 from store.leaves import leaf_bytes
 
 PRESENT = {
@@ -59,7 +60,7 @@ class SealDocuments:
         self.calibration = calibration()
         self.boilerplate = tables.read([self.context["boilerplate"]])["content_id"]
         self.minhash = sections["minhash"]
-        self.signatures = schema.signatures(self.minhash.permutations)
+        self.signatures = schema.signatures(self.minhash.permutations, self.minhash.bits)
 
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         found = tables.read([part["evidence"]])
@@ -72,7 +73,7 @@ class SealDocuments:
                 self._seal(batch, standing.slice(at, count), captured.slice(at, count), reasons, sealed)
                 at += count
         kept = pa.concat_arrays(sealed.kept) if sealed.kept else pa.array([], pa.bool_())
-        entries = sealed.entries + self._aligned(part, kept, found, sealed)
+        entries = [*sealed.entries, *self._aligned(part, kept, found, sealed), self._places(part, kept)]
         return {
             "files": entries,
             "documents": sealed.documents.rows,
@@ -141,6 +142,12 @@ class SealDocuments:
             tables.write(base, f"evidence/{name}", found, schema.EVIDENCE),
             tables.write(base, f"tags/{name}", tags, schema.TAGS),
         ]
+
+    def _places(self, part: dict[str, Any], kept: pa.BooleanArray) -> dict[str, Any]:
+        """Rows of the kept documents in the sealed file, by which their postings follow them."""
+        there = kept.to_numpy(zero_copy_only=False)
+        rows = np.where(there, np.cumsum(there) - 1, postings.LEFT_OUT)
+        return indexing.write_places(self.context["folder"], f"{self.context['prefix']}-{part['name']}", rows)
 
 
 def _emptied(table: pa.Table, kind: pa.Schema, names: Iterable[str]) -> pa.Table:
@@ -259,34 +266,6 @@ class _Sealed:
 def short_reason(reason: str) -> str:
     """The countable part of why a document is not eligible."""
     return reason.split(":")[0]
-
-
-class IndexBands:
-    """Shuffle step: signatures -> the frozen band index, one sorted file for each band and hash range."""
-
-    def __init__(self, context: dict[str, Any]):
-        self.context = context
-
-    def setup(self) -> None:
-        from pipelines import config
-
-        self.options = config.restore(self.context["config"], "freeze")["minhash"]
-        self.ranges = self.context["ranges"]
-
-    def split(self, part: dict[str, Any], partitions: frozenset[int]) -> Iterator[tuple[int, bytes]]:
-        sketch = tables.read([part["signatures"]], ["signature", "shingles"])
-        documents = bands.location(np.full(sketch.num_rows, part["number"]), np.arange(sketch.num_rows))
-        own = sorted({partition // self.ranges for partition in partitions})
-        rows = bands.split(
-            documents, minhash.matrix(sketch["signature"]), sketch["shingles"].to_numpy(), self.options, self.ranges, own
-        )
-        yield from ((partition, bands.to_ipc(table)) for partition, table in rows if partition in partitions)
-
-    def join(self, partition: int, blobs: Iterable[bytes]) -> dict[str, Any]:
-        table = bands.from_ipc(blobs)
-        band, part = divmod(partition, self.ranges)
-        name = index.path(self.context["prefix"], band, part, self.ranges)
-        return {"files": [index.write(self.context["folder"], name, table["hash"].to_numpy(), table["document"].to_numpy())]}
 
 
 def rules(config: dict[str, Any], parameters: dict[str, Any]) -> str:

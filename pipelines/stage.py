@@ -69,6 +69,16 @@ def partition_name(partition: int) -> str:
     return f"{partition:05d}"
 
 
+def urls(folder: str, receipts: dict[str, dict[str, Any]], dataset: str) -> list[str]:
+    """URLs of the files of one dataset that a stage wrote, in the order of its parts."""
+    return [
+        files.join(folder, entry["path"])
+        for receipt in receipts.values()
+        for entry in receipt["files"]
+        if entry["path"].startswith(f"{dataset}/")
+    ]
+
+
 def ignore(_job: str) -> None:
     """Default of `announce`."""
 

@@ -14,6 +14,21 @@ DETAILS = {
 }
 """Parts of a verb's summary that stand in `--json`, in the manifest and in the report, and would bury the table."""
 
+WORDS = {
+    "curate": {
+        "candidates": "candidate pairs",
+        "pairs_not_compared": "pairs of full buckets left out",
+        "samples_not_compared": "pairs of common shingles left out",
+        "pairs_estimated": "pairs decided by signatures",
+        "pairs_measured": "pairs measured on texts",
+        "matches": "pairs told of in matches",
+        "dropped": "documents dropped as copies",
+        "protected_kept": "protected copies kept",
+        "kept": "documents kept",
+    }
+}
+"""What a person reads for a count whose name in `--json` and the manifest is too short to say it."""
+
 GROUPED = 3
 """Notes that end the same way, beyond which they are one note."""
 _FILE = re.compile(r"(?P<what>index|checksums|timestamp) (?P<name>.+?)(?:: | (?=counts for nothing))(?P<why>.+)", re.DOTALL)
@@ -37,7 +52,7 @@ def show(verb: str, summary: dict[str, Any]) -> None:
             print(line)
     for name, value in summary.items():
         if name not in HIDDEN | DETAILS.get(verb, set()) and value not in (None, {}):
-            _print(name, notes(value) if name == "notes" else value, 0)
+            _print(WORDS.get(verb, {}).get(name, name), notes(value) if name == "notes" else value, 0)
     reasons = list((summary.get("why") or {}).items())
     for path, why in reasons[:SHOWN]:
         print(f"{'missing' if path in summary.get('missing', ()) else 'wrong'}: {path}: {why}", file=sys.stderr)

@@ -83,13 +83,16 @@ def _snapshot(
     keys: Sequence[str],
 ) -> dict[str, Any]:
     """Verifies a snapshot, or a sample of it."""
+    from pipelines import sketching
     from store import sampling
     from store.verify_snapshot import check_snapshot
 
     seed = seed or sampling.fresh_seed()
     sample = None if share is None else sampling.Sample(share, seed)
     meter = Meter("verify", sum(entry["size"] for entry in opened.manifest["files"]), quiet)
-    summary = check_snapshot(opened, meter, sample).summary()
+    sketch, again = sketching.sketcher(opened)
+    summary = check_snapshot(opened, meter, sample, sketch).summary()
+    summary |= {} if sample else {"sketches": again}
     summary |= {"id": opened.id, "kind": "snapshot", "target": target, "anchor": anchor}
     where = f"{manifest.MANIFESTS}/{opened.id}.json"
     extends = None

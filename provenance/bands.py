@@ -16,9 +16,12 @@ from provenance.minhash import MinHash
 from provenance.shingles import compiled
 
 SCHEMA = pa.schema([("hash", pa.uint64()), ("document", pa.int64())])
+ROW_BYTES = 16
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # splitmix64, Steele, Lea and Flood (2014)
 MIX_A, MIX_B = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
-SHIFT_30, SHIFT_27, SHIFT_31, HALF = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(32)
+SHIFT_30, SHIFT_27, SHIFT_31 = np.uint64(30), np.uint64(27), np.uint64(31)
+PAIRS = 1 << 18
+"""Pairs that a join gives at a time: 4 MB."""
 
 
 def location(part: np.ndarray, row: np.ndarray) -> np.ndarray:
@@ -39,7 +42,7 @@ def _hash_bands(signatures: np.ndarray, bands: np.ndarray, rows: int, out: np.nd
 
 
 def band_hashes(signatures: np.ndarray, options: MinHash, bands: Sequence[int] | None = None) -> np.ndarray:
-    """Hashes (uint64, n x len(bands)) of the named bands, all by default, of signatures (uint32, n x permutations).
+    """Hashes (uint64, n x len(bands)) of the named bands, all by default, of signatures (uint32 or uint64, n x permutations).
 
     Each row of a band is mixed in by splitmix64's finaliser, from (band + 1) x the golden ratio.
     """
@@ -52,38 +55,8 @@ def band_hashes(signatures: np.ndarray, options: MinHash, bands: Sequence[int] |
             " would not be comparable. Use the settings that the signatures were made with."
         )
     out = np.empty((len(signatures), len(chosen)), np.uint64)
-    compiled(_hash_bands)(np.ascontiguousarray(signatures, np.uint32), chosen.astype(np.int64), options.rows, out)
+    compiled(_hash_bands)(np.ascontiguousarray(signatures), chosen.astype(np.int64), options.rows, out)
     return out
-
-
-def partition(band: int, hashes: np.ndarray, ranges: int) -> np.ndarray:
-    """Partition (int64) of each hash of a band: band x ranges + the hash's range of equal width; rises with the hash."""
-    return band * ranges + (((hashes >> HALF) * np.uint64(ranges)) >> HALF).astype(np.int64)
-
-
-def split(
-    documents: np.ndarray,
-    signatures: np.ndarray,
-    shingles: np.ndarray,
-    options: MinHash,
-    ranges: int,
-    bands: Sequence[int] | None = None,
-) -> Iterator[tuple[int, pa.Table]]:
-    """Partitions and their tables (hash, document), sorted by both; partitions that nothing falls into do not appear.
-
-    `documents` are locations (int64), aligned with `signatures` and the counts of `shingles`. A document without shingles
-    enters no band: all such have the same signature and nothing in common.
-    """
-    some = np.flatnonzero(np.asarray(shingles) > 0)
-    documents = np.asarray(documents, np.int64)[some]
-    for band in range(options.bands) if bands is None else bands:
-        hashes = band_hashes(signatures[some], options, [band])[:, 0]
-        order = np.lexsort((documents, hashes))
-        ordered, located = hashes[order], documents[order]
-        places = partition(band, ordered, ranges)
-        for place in np.unique(places):
-            first, last = np.searchsorted(places, [place, place + 1])
-            yield int(place), pa.table([ordered[first:last], located[first:last]], schema=SCHEMA)
 
 
 def to_ipc(table: pa.Table) -> bytes:
@@ -95,7 +68,7 @@ def to_ipc(table: pa.Table) -> bytes:
 
 
 def from_ipc(blobs: Iterable[bytes]) -> pa.Table:
-    """One table, sorted by hash and document, of several partial ones: the same for every order in which they arrive."""
+    """One table of `SCHEMA`, sorted by hash and document, of several partial ones: the same for every order in which they arrive."""
     tables = [pa.ipc.open_stream(blob).read_all() for blob in blobs]
     table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
     hashes, documents = table["hash"].to_numpy(), table["document"].to_numpy()
@@ -104,22 +77,41 @@ def from_ipc(blobs: Iterable[bytes]) -> pa.Table:
 
 
 def join(
-    query_hash: np.ndarray, query_document: np.ndarray, index_hash: np.ndarray, index_document: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """All pairs (query document, index document) of equal hash, each side sorted by hash; never capped."""
-    low, high = np.searchsorted(index_hash, query_hash, "left"), np.searchsorted(index_hash, query_hash, "right")
-    found = np.flatnonzero(high > low)
-    low, count = low[found], (high - low)[found]
-    queries = np.repeat(query_document[found], count)
-    # Position of each pair inside its run: its number less the number of pairs in earlier runs.
-    inside = np.arange(len(queries)) - np.repeat(np.cumsum(count) - count, count)
-    return queries, index_document[np.repeat(low, count) + inside]
+    query_hash: np.ndarray, query_document: np.ndarray, index_hash: np.ndarray, index_document: np.ndarray, most: int = PAIRS
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """All pairs (query document, index document) of equal hash, each side sorted by hash; never capped.
+
+    They come in the order of the queries, then of the index, at most `most` at a time. A query that lies outside of what the
+    index holds costs nothing, so that an index may be given in slices.
+    """
+    if not len(index_hash):
+        return
+    first = np.searchsorted(query_hash, index_hash[0], "left")
+    last = np.searchsorted(query_hash, index_hash[-1], "right")
+    query_hash, query_document = query_hash[first:last], query_document[first:last]
+    low = np.searchsorted(index_hash, query_hash, "left")
+    found = np.flatnonzero(index_hash[low] == query_hash)
+    high = np.searchsorted(index_hash, query_hash[found], "right")
+    yield from _products(query_document[found], index_document, low[found], high, most)
+
+
+def _products(
+    left: np.ndarray, right: np.ndarray, low: np.ndarray, high: np.ndarray, most: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each of `left` with each of right[low:high], in order, at most `most` pairs at a time; one `left` may be cut in pieces."""
+    ends = np.cumsum(high - low)
+    total = int(ends[-1]) if len(ends) else 0
+    for start in range(0, total, most):
+        number = np.arange(start, min(start + most, total))
+        which = np.searchsorted(ends, number, "right")
+        yield left[which], right[high[which] - (ends[which] - number)]
 
 
 def pairs_within(
-    hashes: np.ndarray, documents: np.ndarray, limit: int, order: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Pairs (later document, earlier document) inside the buckets of equal hash, and how many pairs were not taken.
+    hashes: np.ndarray, documents: np.ndarray, limit: int, order: np.ndarray | None = None, most: int = PAIRS
+) -> tuple[Iterator[tuple[np.ndarray, np.ndarray]], int]:
+    """Pairs (later document, earlier document) inside the buckets of equal hash, at most `most` at a time, and how many pairs
+    are not among them.
 
     Each document is paired with the first `limit` that come before it in its bucket by `order` (aligned with `documents`;
     the location itself by default), so a bucket of n costs at most n x limit pairs. With `order` the rank of
@@ -136,6 +128,6 @@ def pairs_within(
     start = np.maximum.accumulate(np.where(opens, number, 0))
     before = number - start
     count = np.minimum(before, limit)
-    later = np.repeat(number, count)
-    inside = np.arange(len(later)) - np.repeat(np.cumsum(count) - count, count)
-    return documents[later], documents[start[later] + inside], int(before.sum() - count.sum())
+    some = count > 0
+    pairs = _products(documents[some], documents, start[some], (start + count)[some], most)
+    return pairs, int(before.sum() - count.sum())

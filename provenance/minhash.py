@@ -1,9 +1,9 @@
 """MinHash: a text as the minima of its shingles under fixed permutations, so that equal shares estimate Jaccard similarity.
 
-The family is datasketch's `affine32` (its default since 2.0): the upper half of a shingle's hash, mixed by MurmurHash3's
-fmix32, then (a * x + b) modulo 2**32 for each permutation (a, b), of which the minimum stays. Signatures are equal, bit for
-bit, to `datasketch.MinHash` fed with the same 32-bit hashes. A. Broder, "On the resemblance and containment of documents"
-(1997) gives the estimate: its standard error at similarity J is sqrt(J (1 - J) / permutations).
+Which text, which shingles, which hash and which permutations a preset says (`provenance.families`). The default's permutations
+are datasketch's `affine32` over the upper half of a shingle's hash; its signatures are equal, bit for bit, to
+`datasketch.MinHash` fed with the same 32-bit hashes. A. Broder, "On the resemblance and containment of documents" (1997) gives
+the estimate: its standard error at similarity J is sqrt(J (1 - J) / permutations).
 """
 
 from __future__ import annotations
@@ -12,18 +12,23 @@ import functools
 import hashlib
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 import pyarrow as pa
 
+from provenance.families import DEFAULTS, FAMILIES, UNSPACED_RANGES, Family, affine32, mersenne61
+from provenance.kernels import compiled
 from provenance.schema import signatures
-from provenance.shingles import HASH, NORMALISER, compiled, shingle_sets
+from provenance.shingles import shingle_sets
 
-MIX_A, MIX_B = np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)  # MurmurHash3 fmix32
-SHIFT_16, SHIFT_13, HALF = np.uint32(16), np.uint32(13), np.uint64(32)
-EMPTY = np.uint32(0xFFFFFFFF)
+if TYPE_CHECKING:
+    Filled = int
+else:
+    Filled = int | None
+FROM_PRESET: Any = None
+"""Default of the fields that `__post_init__` fills from the preset: none is null in options that have been made."""
 
 
 class MinHash(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -33,14 +38,27 @@ class MinHash(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     for J = 0.8, .999 for 0.75, .55 for 0.5.
     """
 
-    permutations: Annotated[int, msgspec.Meta(description="minima in a signature")] = 128
-    seed: Annotated[int, msgspec.Meta(description="seed of the permutations")] = 1
-    bands: Annotated[int, msgspec.Meta(description="bands of the signature; two documents that agree on one are candidates")] = 25
-    rows: Annotated[int, msgspec.Meta(description="minima in a band")] = 5
-    shingle: Annotated[int, msgspec.Meta(description="tokens in a shingle")] = 5
-    scheme: Annotated[Literal["affine32"], msgspec.Meta(description="datasketch's name of the family of permutations")] = "affine32"
+    preset: Annotated[
+        Literal["lowbackground", "datasketch", "fineweb_2", "redpajama_2"],
+        msgspec.Meta(description="family of sketches: ours, or one that other projects' code computes; it fills in the other keys"),
+    ] = "lowbackground"
+    permutations: Annotated[Filled, msgspec.Meta(description="minima in a signature; the preset's: 128, of fineweb_2 112")] = (
+        FROM_PRESET
+    )
+    seed: Annotated[Filled, msgspec.Meta(description="seed of the permutations; the preset's: 1, of redpajama_2 42")] = FROM_PRESET
+    bands: Annotated[
+        Filled,
+        msgspec.Meta(
+            description="bands of the signature; two documents that agree on one are candidates; the preset's: 25, of fineweb_2 22"
+        ),
+    ] = FROM_PRESET
+    rows: Annotated[Filled, msgspec.Meta(description="minima in a band; the preset's: 5")] = FROM_PRESET
+    shingle: Annotated[Filled, msgspec.Meta(description="tokens in a shingle; the preset's: 5, of redpajama_2 13")] = FROM_PRESET
 
     def __post_init__(self) -> None:
+        for name in DEFAULTS:
+            if getattr(self, name) is None:
+                msgspec.structs.force_setattr(self, name, getattr(self.family, name))
         for name in ("permutations", "bands", "rows", "shingle"):
             if getattr(self, name) < 1:
                 raise ValueError(f"minhash.{name} is {getattr(self, name)}; a sketch needs at least 1. Set it to 1 or more.")
@@ -54,6 +72,16 @@ class MinHash(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
                 f" {self.permutations} minima. Lower one of them or raise minhash.permutations."
             )
 
+    @property
+    def family(self) -> Family:
+        """What the preset fixes."""
+        return FAMILIES[self.preset]
+
+    @property
+    def bits(self) -> int:
+        """Width of a minimum: 32 or 64."""
+        return self.family.bits
+
 
 LARGEST = 4096
 """Minima of a signature: the standard error of an estimate is below 0.008 there."""
@@ -61,61 +89,87 @@ LARGEST = 4096
 
 @functools.cache
 def permutations(options: MinHash) -> tuple[np.ndarray, np.ndarray]:
-    """Multipliers a (odd) and summands b of the permutations: uint32 arrays of `permutations` each, made by datasketch."""
-    import datasketch
-
-    a, b = datasketch.MinHash(num_perm=options.permutations, seed=options.seed, scheme=options.scheme).permutations
-    return np.ascontiguousarray(a, np.uint32), np.ascontiguousarray(b, np.uint32)
-
-
-def _minima(hashes: np.ndarray, offsets: np.ndarray, a: np.ndarray, b: np.ndarray, out: np.ndarray) -> None:
-    for text in range(offsets.shape[0] - 1):
-        row = out[text]
-        row[:] = EMPTY
-        for i in range(offsets[text], offsets[text + 1]):
-            x = np.uint32(hashes[i] >> HALF)
-            x = np.uint32((x ^ (x >> SHIFT_16)) * MIX_A)
-            x = np.uint32((x ^ (x >> SHIFT_13)) * MIX_B)
-            x ^= x >> SHIFT_16
-            for j in range(a.shape[0]):
-                row[j] = min(row[j], np.uint32(np.uint32(x * a[j]) + b[j]))
+    """Multipliers a and summands b of the permutations: arrays of `permutations` each, uint32 or uint64 by the scheme."""
+    if options.family.scheme == "affine32":
+        return affine32.permutations(options.permutations, options.seed)
+    return mersenne61.permutations(options.permutations, options.seed, rows=options.family.scheme == "mersenne61-rows")
 
 
 def minima(hashes: np.ndarray, offsets: np.ndarray, options: MinHash) -> np.ndarray:
-    """Signatures (uint32, texts x permutations) of texts given by their shingle hashes; all ones where a text has none."""
-    out = np.empty((len(offsets) - 1, options.permutations), np.uint32)
-    compiled(_minima)(hashes, offsets, *permutations(options), out)
+    """Signatures (texts x permutations, uint32 or uint64 by `options.bits`) of texts given by their shingle hashes.
+
+    Where a text has none, all bits are set.
+    """
+    family = options.family
+    a, b = permutations(options)
+    out = np.empty((len(offsets) - 1, options.permutations), np.uint32 if family.bits == 32 else np.uint64)
+    if family.scheme == "affine32":
+        compiled(affine32.minima)(hashes, offsets, a, b, np.uint64(family.drawn), out)
+    else:
+        taken, kept = np.uint64(2**family.wide - 1), np.uint64(2**family.bits - 1)
+        compiled(mersenne61.minima)(hashes, offsets, a, b, taken, kept, out)
     return out
 
 
 def minhash(texts: pa.Array | pa.ChunkedArray, options: MinHash) -> pa.RecordBatch:
-    """One row per text: `signature` (fixed-size list of uint32) and `shingles`, the count of distinct ones (int32).
+    """One row per text: `signature` (fixed-size list of uint32, or uint64 by `options.bits`) and `shingles`, the count of
+    distinct ones (int32).
 
     A text without tokens has 0 shingles and a signature of all ones, which says nothing: it must not be compared.
     """
     hashes, offsets = shingle_sets(texts, options)
-    schema = signatures(options.permutations)
+    schema = signatures(options.permutations, options.bits)
     fields = [schema.field("signature"), schema.field("shingles")]
     sketch = pa.FixedSizeListArray.from_arrays(pa.array(minima(hashes, offsets, options).reshape(-1)), options.permutations)
     return pa.record_batch([sketch.cast(fields[0].type), pa.array(np.diff(offsets).astype(np.int32))], schema=pa.schema(fields))
 
 
 def matrix(signature: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """A column of signatures as uint32 (n, permutations); without a copy where it is one chunk."""
+    """A column of signatures as an array (n, permutations) of its type; without a copy where it is one chunk."""
     if isinstance(signature, pa.ChunkedArray):
         signature = signature.combine_chunks()
     return signature.flatten().to_numpy().reshape(-1, signature.type.list_size)
 
 
+def _agreeing(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
+    for i in range(left.shape[0]):
+        count = 0
+        for j in range(left.shape[1]):
+            count += left[i, j] == right[i, j]
+        out[i] = count
+
+
+def agreeing(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """How many minima are equal in each pair of rows (int64) of two matrices of signatures; needs no memory beside the result.
+
+    Divided by the permutations it estimates the Jaccard similarity. Raises `ValueError` where shapes or types differ.
+    """
+    if left.shape != right.shape or left.ndim != 2 or left.dtype != right.dtype:
+        raise ValueError(
+            f"signatures of shapes {left.shape} and {right.shape} and types {left.dtype} and {right.dtype} cannot be compared row"
+            " by row. Give two matrices of one family, with as many rows."
+        )
+    out = np.empty(len(left), np.int64)
+    compiled(_agreeing)(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
+    return out
+
+
 def parameters(options: MinHash) -> dict[str, Any]:
     """Everything that must be equal for signatures and bands to be comparable, for a manifest (JSON-able)."""
-    digest = hashlib.sha256(b"".join(array.astype("<u4").tobytes() for array in permutations(options))).hexdigest()
+    family = options.family
+    own = msgspec.structs.asdict(options)
+    digest = hashlib.sha256(b"".join(array.astype(array.dtype.newbyteorder("<")).tobytes() for array in permutations(options)))
     return {
-        "normaliser": NORMALISER,
+        "preset": own.pop("preset"),
+        "normaliser": family.normaliser,
         "unicode": unicodedata.unidata_version,
-        "hash": HASH,
-        **msgspec.structs.asdict(options),
-        "permutations_sha256": digest,
+        "tokens": family.tokens,
+        "unspaced": [f"{first:04x}-{last:04x}" for first, last in UNSPACED_RANGES] if family.unspaced else [],
+        "hash": family.hash,
+        "scheme": family.scheme,
+        "bits": family.bits,
+        **own,
+        "permutations_sha256": digest.hexdigest(),
     }
 
 
@@ -125,22 +179,37 @@ REMEDIES = {
 }
 
 
-def _remedy(name: str, theirs: Any) -> str:
+def _remedy(name: str, theirs: Mapping[str, Any]) -> str:
+    value = theirs.get(name)
     if name in REMEDIES:
-        return REMEDIES[name].format(theirs=theirs)
-    if name not in MinHash.__struct_fields__:
+        return REMEDIES[name].format(theirs=value)
+    known = name in MinHash.__struct_fields__ and theirs.get("preset") in FAMILIES
+    if not known:
         return "Use the release of Lowbackground that froze the snapshot, or freeze it again with this one."
-    if theirs == getattr(MinHash(), name):
+    if value == (MinHash().preset if name == "preset" else getattr(FAMILIES[theirs["preset"]], name)):
         return f"Run the same command again without --minhash.{name}."
-    return f"Run the same command again with --minhash.{name}={theirs}."
+    return f"Run the same command again with --minhash.{name}={value}."
+
+
+def _follows(name: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether a parameter is what its preset makes it, and no news beside the preset."""
+    family = FAMILIES.get(parameters.get("preset", ""))
+    if name == "unicode":
+        return False
+    if family is None or name in ("unspaced", "permutations_sha256"):
+        return True
+    return parameters.get(name) == getattr(family, name)
 
 
 def check_compatible(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
     """Compares the `parameters` of this run with a snapshot's.
 
-    Raises `ValueError` that names each parameter that differs with both values, why it matters and what to do.
+    Raises `ValueError` that names each parameter that differs with both values, why it matters and what to do: the preset
+    first, and what only follows from it not at all.
     """
-    names = [name for name in {**theirs, **ours} if ours.get(name) != theirs.get(name)]
+    names = [name for name in {"preset": None, **theirs, **ours} if ours.get(name) != theirs.get(name)]
+    if "preset" in names:
+        names = [name for name in names if name == "preset" or not (_follows(name, ours) and _follows(name, theirs))]
     # Other permutations are the plain consequence of another seed or count, and no news beside them.
     if {"seed", "permutations", "scheme"} & set(names):
         names = [name for name in names if name != "permutations_sha256"]
@@ -148,7 +217,7 @@ def check_compatible(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None
         raise ValueError(
             "\n".join(
                 f"{name} {ours.get(name, 'absent')} does not match the snapshot's {name} {theirs.get(name, 'absent')};"
-                f" signatures would not be comparable. {_remedy(name, theirs.get(name))}"
+                f" signatures would not be comparable. {_remedy(name, theirs)}"
                 for name in names
             )
         )

@@ -7,16 +7,18 @@ join them. All times are UTC.
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version of the datasets' layout; it stands in every manifest, and a reader refuses another one."""
 
-DATA_VERSION = 3
+DATA_VERSION = 4
 """Version of what stands in the datasets; it stands in every manifest, and a reader that finds another one says what changed."""
 
 CHANGES: tuple[tuple[str, int, str], ...] = (
     ("data", 2, "texts are the block classifier's, charsets come from a cascade, language scores are calibrated"),
     ("schema", 2, "a snapshot keeps its leaves in a dataset of their own, and documents no longer carry them"),
     ("data", 3, "leaves are `lowbackground-leaf-2`, which name the leaf that they are a further witness of"),
+    ("schema", 3, "a snapshot indexes content ids and sampled shingles beside its bands, and matches carry the sketches' estimate"),
+    ("data", 4, "sketches name their preset and rule of tokens, and clear pairs are decided by their signatures"),
 )
 """What each version changed, in order: (`schema` or `data`, version, rule)."""
 
@@ -164,14 +166,25 @@ MATCHES = _schema(
     ("containment", pa.float64(), "share of this document's shingles that the other has"),
     ("contained", pa.float64(), "share of the other's shingles that this document has"),
     (
+        "estimate",
+        pa.float64(),
+        "share of equal minima in the two signatures, which estimates the Jaccard similarity; null where none was compared",
+    ),
+    (
         "exact",
         pa.bool_(),
-        "measured from the texts; false against a snapshot without them, where the similarity is the sketches' estimate, or 1 by equal digests",
+        "similarity and containments were measured from the texts; else they follow from the estimate, which left no doubt or had no text "
+        "beside it, or are 1 by equal digests",
     ),
     ("identical", pa.bool_(), "whether the identity forms are equal"),
-    ("scope", pa.string(), "snapshot or crawl: where the other document is"),
-    ("snapshot", pa.string(), "id of that snapshot, null within the crawl"),
-    ("duplicate", pa.bool_(), "whether the pair reaches the thresholds of the match"),
+    ("address", pa.bool_(), "whether both were captured at one URL, and that alone makes them duplicates"),
+    ("scope", pa.string(), "snapshot, run or crawl: where the other document is"),
+    ("snapshot", pa.string(), "id of that snapshot or earlier run, null within the crawl"),
+    (
+        "duplicate",
+        pa.bool_(),
+        "whether the pair reaches the thresholds of the match, or was captured at one URL where that is enough",
+    ),
 )
 
 TAGS = _schema(
@@ -216,17 +229,21 @@ SHARD = _schema(
 )
 
 BANDS = _schema(
-    ("hash", pa.uint64(), "hash of one band of the signature, sorted"),
+    ("hash", pa.uint64(), "hash of one band of the signature, of the content id, or of a sampled shingle; sorted"),
     ("part", pa.int32(), "number of the documents file"),
     ("row", pa.int32(), "row in that file"),
 )
 
+INDEXES = ("bands", "ids", "samples")
+"""Datasets of a snapshot by which its documents are found, all of the schema `BANDS`: by a band of the signature, by the content id, by a
+sampled shingle."""
 
-def signatures(permutations: int) -> pa.Schema:
-    """Schema of the similarity sketches of `permutations` 32-bit minima each, row-aligned with documents."""
+
+def signatures(permutations: int, bits: int = 32) -> pa.Schema:
+    """Schema of the similarity sketches of `permutations` minima of `bits` (32 or 64) each, row-aligned with documents."""
     return _schema(
         KEY,
-        ("signature", pa.list_(pa.uint32(), permutations), "MinHash minima"),
+        ("signature", pa.list_(pa.uint32() if bits == 32 else pa.uint64(), permutations), "MinHash minima"),
         ("shingles", pa.int32(), "distinct shingles of the similarity form"),
     )
 
@@ -240,7 +257,7 @@ DATASETS: dict[str, pa.Schema] = {
     "matches": MATCHES,
     "tags": TAGS,
 }
-"""Datasets of a run, by the folder that holds them; a snapshot adds `leaves` and `bands` and widens `documents`."""
+"""Datasets of a run, by the folder that holds them; a snapshot adds `leaves` and `INDEXES` and widens `documents`."""
 
 
 def doc(field: pa.Field) -> str:

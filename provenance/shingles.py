@@ -1,6 +1,6 @@
 """Shingles: a text as the set of its overlapping runs of tokens, each a 64-bit hash.
 
-The similarity form of a text is its NFC, lower-cased by Unicode's full mapping (`str.lower`) and cut into tokens:
+What follows is the default family, `lowbackground`; those of other projects stand in `provenance.families`. The similarity form of a text is its NFC, lower-cased by Unicode's full mapping (`str.lower`) and cut into tokens:
 
 * in scripts that space their words, a token is a maximal run of word characters, which are those of Python's `\\w`
   (letters, numbers, the underscore);
@@ -21,17 +21,16 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+from provenance.families import FAMILIES, UNSPACED_RANGES, slices
+from provenance.kernels import compiled
+
 if TYPE_CHECKING:
     from provenance.minhash import MinHash
-
-NORMALISER = "nfc-lower-tokens-1"
-HASH = "fnv1a-fmix64-1"
 
 OFFSET, PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)  # FNV-1a, 64 bits
 FMIX_A, FMIX_B, SHIFT = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53), np.uint64(33)  # MurmurHash3 fmix64
@@ -41,38 +40,7 @@ ZERO, ONE = np.uint64(0), np.uint64(1)
 OTHER, WORD, UNSPACED, MARK, KIND, IRREGULAR = 0, 1, 2, 3, 3, 4
 """Kinds of code points, the mask that reads one, and the bit of those that need Python to be normalised."""
 
-UNSPACED_RANGES = (
-    (0x0E00, 0x0EFF),  # Thai, Lao
-    (0x1000, 0x109F),  # Myanmar
-    (0x1780, 0x17FF),  # Khmer
-    (0x3005, 0x3007),  # Han iteration and closing marks, ideographic zero
-    (0x3021, 0x303C),  # Han numerals and marks, kana repeat marks
-    (0x3040, 0x30FF),  # Hiragana, Katakana
-    (0x31F0, 0x31FF),  # Katakana extensions
-    (0x3400, 0x4DBF),  # Han extension A
-    (0x4E00, 0x9FFF),  # Han
-    (0xA9E0, 0xA9FF),  # Myanmar extended B
-    (0xAA60, 0xAA7F),  # Myanmar extended A
-    (0xF900, 0xFAFF),  # Han compatibility
-    (0xFF66, 0xFF9F),  # half-width Katakana
-    (0x1AFF0, 0x1B16F),  # Kana supplements
-    (0x20000, 0x3FFFF),  # Han, planes 2 and 3
-)
-"""Blocks of the scripts that do not space words (Unicode Blocks.txt); letters in them are tokens by themselves."""
-
 HANGUL_JAMO, CAPITAL_SIGMA = (0x1100, 0x11FF), 0x3A3
-
-
-@functools.cache
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The machine-code form of a kernel: releases the GIL, is kept on disk, and imports numba only when first asked for.
-
-    The first call in a process costs about 1 s (numba's import), the first on a machine some seconds more; a worker warms up
-    by one call on a small array.
-    """
-    import numba
-
-    return numba.njit(nogil=True, cache=True)(function)
 
 
 @functools.cache
@@ -95,6 +63,13 @@ def tables() -> tuple[np.ndarray, np.ndarray, re.Pattern[str]]:
     lower = np.fromiter((ord(text[0]) for text in lowered), np.uint32, len(points))
     kind[special + _composing(points)] |= IRREGULAR
     return kind, lower, re.compile(f"[{''.join(map(chr, special))}]")
+
+
+@functools.cache
+def _letters() -> np.ndarray:
+    """Lower case (uint64) of the word characters of ASCII, 0 for all else in it."""
+    kind, lower, _ = tables()
+    return np.where(kind[:128] & KIND == WORD, lower[:128], 0).astype(np.uint64)
 
 
 def _composing(points: str) -> list[int]:
@@ -180,15 +155,30 @@ def _hash_tokens(
     stops: np.ndarray,
     kind: np.ndarray,
     lower: np.ndarray,
+    letters: np.ndarray,
     out: np.ndarray,
     counts: np.ndarray,
 ) -> None:
-    """Writes the hashes of all tokens to `out` and the number of each text's to `counts`. Bytes cut short end a text."""
+    """Writes the hashes of all tokens to `out` and the number of each text's to `counts`. Bytes cut short end a text.
+
+    `out` has one place more than there can be tokens.
+    """
     end = 0
     for text in range(starts.shape[0]):
         first, state, h = end, OTHER, OFFSET
         i, stop = starts[text], stops[text]
         while i < stop:
+            # ASCII without a branch at the ends of words, which no processor foresees.
+            if state != UNSPACED and data[i] < 0x80:
+                while i < stop and data[i] < 0x80:
+                    letter = letters[data[i]]
+                    after = WORD if letter != ZERO else OTHER
+                    out[end] = h
+                    end += state & ~after
+                    h = (h ^ letter) * PRIME if letter != ZERO else OFFSET
+                    state = after
+                    i += 1
+                continue
             point = np.int64(data[i])
             if point < 0x80:
                 i += 1
@@ -215,24 +205,27 @@ def _hash_tokens(
         counts[text] = end - first
 
 
-def _hash_runs(tokens: np.ndarray, counts: np.ndarray, size: int, offsets: np.ndarray) -> int:
-    """Replaces the tokens of each text by its shingles, in place, closing up; returns how many there are."""
+def _hash_runs(tokens: np.ndarray, counts: np.ndarray, size: int, out: np.ndarray, offsets: np.ndarray) -> int:
+    """Writes the shingles of all texts to `out`, and finishes the hashes of `tokens`; returns how many shingles there are."""
+    for i in range(counts.sum()):
+        h = tokens[i]
+        h = (h ^ (h >> SHIFT)) * FMIX_A
+        h = (h ^ (h >> SHIFT)) * FMIX_B
+        tokens[i] = h ^ (h >> SHIFT)
     read, end = 0, 0
     for text in range(counts.shape[0]):
-        for i in range(read, read + counts[text]):
-            h = tokens[i]
-            h = (h ^ (h >> SHIFT)) * FMIX_A
-            h = (h ^ (h >> SHIFT)) * FMIX_B
-            tokens[i] = h ^ (h >> SHIFT)
         length = min(size, counts[text])
-        for i in range(read, read + counts[text] - length + min(length, 1)):
-            s = SEED + np.uint64(length)
-            for place in range(i, i + length):
-                s = (s ^ tokens[place]) * MULTIPLIER
-                s ^= s >> HALF
-            tokens[end] = s if s != ZERO else ONE
-            end += 1
+        number = counts[text] - length + min(length, 1)
+        runs = out[end : end + number]
+        runs[:] = SEED + np.uint64(length)
+        for place in range(read, read + length):
+            for i in range(number):
+                s = (runs[i] ^ tokens[place + i]) * MULTIPLIER
+                runs[i] = s ^ (s >> HALF)
+        for i in range(number):
+            runs[i] = max(runs[i], ONE)
         read += counts[text]
+        end += number
         offsets[text + 1] = end
     return end
 
@@ -263,13 +256,16 @@ def shingle_hashes(texts: pa.Array | pa.ChunkedArray, options: MinHash) -> tuple
 
     Text i has hashes[offsets[i]:offsets[i + 1]], repeats included. No hash is 0. Null texts have none.
     """
+    if options.preset != "lowbackground":
+        return slices.shingle_hashes(*spans(texts), FAMILIES[options.preset], options.shingle)
     kind, lower, _ = tables()
     data, starts, stops = _normalised(texts)
     # A token takes at least two bytes with what ends it: unspaced letters have three. Pages never written cost no memory.
-    out = np.empty(int(((stops - starts + 1) // 2).sum()), np.uint64)
+    room = int(((stops - starts + 1) // 2).sum())
+    tokens, out = np.empty(room + 1, np.uint64), np.empty(room, np.uint64)
     counts, offsets = np.zeros(len(starts), np.int64), np.zeros(len(starts) + 1, np.int64)
-    compiled(_hash_tokens)(data, starts, stops, kind, lower, out, counts)
-    end = compiled(_hash_runs)(out, counts, options.shingle, offsets)
+    compiled(_hash_tokens)(data, starts, stops, kind, lower, _letters(), tokens, counts)
+    end = compiled(_hash_runs)(tokens, counts, options.shingle, out, offsets)
     return out[:end], offsets
 
 

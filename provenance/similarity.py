@@ -1,12 +1,15 @@
 """Similarity: what two texts have in common, measured on their sets of shingles, and when that makes a duplicate.
 
-A candidate is not a duplicate: bands propose, this measures. Sets are of 64-bit shingle hashes; that two different shingles
-of a pair of million-shingle texts share one has a probability below 1e-7. Where one of the texts is not there, its sketch
-gives an estimate instead.
+A candidate is not a duplicate: bands and samples propose, this decides. `decide` tells from the signatures alone which pairs leave
+no doubt; `measure` gives the exact numbers of the others from their texts, and `estimate` those of pairs that are clear or of which a
+text is not there. Sets are of 64-bit shingle hashes; that two different shingles of a pair of million-shingle texts share one
+has a probability below 1e-7.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from fractions import Fraction
 from typing import Annotated, Literal
 
@@ -14,8 +17,9 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
+from provenance.kernels import compiled
 from provenance.minhash import MinHash
-from provenance.shingles import compiled, shingle_sets
+from provenance.shingles import shingle_sets
 
 ZERO = np.uint64(0)
 LARGEST_DENOMINATOR = 10**9
@@ -50,17 +54,40 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     near: Annotated[Literal["drop", "keep"], msgspec.Meta(description="what becomes of near copies; exact ones are dropped")] = (
         "drop"
     )
+    url: Annotated[
+        Literal["drop", "keep"],
+        msgspec.Meta(description="what becomes of further captures of one URL within the crawl, however unlike they are"),
+    ] = "keep"
     bucket_limit: Annotated[int, msgspec.Meta(description="documents of one bucket that each is compared with, within a crawl")] = (
         128
     )
+    common: Annotated[
+        int,
+        msgspec.Meta(
+            description="documents of a reference that one sampled shingle proposes at most; what is in more tells little"
+        ),
+    ] = 64
+    protect: Annotated[
+        tuple[str, ...],
+        msgspec.Meta(description="patterns of source files (`crawl/*.warc.gz`) whose documents are tagged and never dropped"),
+    ] = ()
 
     def __post_init__(self) -> None:
         for name in ("similarity", "containment"):
             # One spelling in the configuration's digest, whether YAML gave a number or a command line a text.
             msgspec.structs.force_setattr(self, name, str(getattr(self, name)))
             threshold(name, getattr(self, name))
-        if self.bucket_limit < 1:
-            raise ValueError(f"match.bucket_limit is {self.bucket_limit}; nothing would be compared. Set it to 1 or more.")
+        for name in ("bucket_limit", "common"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"match.{name} is {getattr(self, name)}; nothing would be compared. Set it to 1 or more.")
+        for pattern in self.protect:
+            if not pattern.strip() or pattern.startswith("/") or "://" in pattern:
+                raise ValueError(
+                    f"match.protect has the pattern {pattern!r}, which no source file matches: their names are relative to the SOURCE that "
+                    "was given. Write it as crawl/*.warc.gz, or * for all."
+                )
+        # The same patterns in another order are the same configuration.
+        msgspec.structs.force_setattr(self, "protect", tuple(sorted(set(self.protect))))
 
 
 def threshold(name: str, text: Threshold) -> Fraction:
@@ -163,9 +190,9 @@ def similarity(left: pa.Array | pa.ChunkedArray, right: pa.Array | pa.ChunkedArr
 def estimate(
     left: np.ndarray, right: np.ndarray, left_size: np.ndarray, right_size: np.ndarray, options: Match
 ) -> tuple[pa.RecordBatch, np.ndarray]:
-    """`measure` and `duplicate` of pairs of which a text is not there: (schema `MEASURES`, bool n), from the sketches.
+    """`measure` and `duplicate` of pairs whose texts are not read: (schema `MEASURES`, bool n), from the sketches.
 
-    `left` and `right` are signatures (uint32, n x permutations), the sizes counts of distinct shingles (n). Of k minima m are
+    `left` and `right` are signatures (uint32 or uint64, n x permutations), the sizes counts of distinct shingles (n). Of k minima m are
     equal; m / k estimates the Jaccard similarity J with a standard error of sqrt(J (1 - J) / k) (A. Broder, "On the resemblance
     and containment of documents", 1997). What both have is then J (|A| + |B|) / (1 + J) = m (|A| + |B|) / (k + m) shingles, at
     most the smaller side's, and all three shares follow from it; `intersection` is rounded, the decision is not. A text
@@ -184,12 +211,72 @@ def estimate(
     return measures, _duplicate(common, a, b, options)
 
 
+ERROR = 1e-6
+"""Probability, for each side, that the true similarity of a pair lies beyond the bounds that `decide` draws from its signatures."""
+
+UNITS = 1 << 20
+"""Bounds of a similarity are whole numbers of 1 / UNITS: with sizes below 2**31 all products fit 64-bit integers."""
+
+
+@functools.lru_cache(maxsize=8)
+def _bounds(permutations: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each count of equal minima, 0 to `permutations`: the least and the greatest similarity in doubt (int64, in `UNITS`)."""
+    low, high = np.zeros(permutations + 1, np.int64), np.full(permutations + 1, UNITS, np.int64)
+    allowed = -math.log(ERROR) / permutations
+    for agree in range(1, permutations + 1):
+        share = agree / permutations
+        inside, outside = int(share * UNITS), 0
+        while inside - outside > 1:
+            middle = (inside + outside) // 2
+            if _divergence(share, middle / UNITS) > allowed:
+                outside = middle
+            else:
+                inside = middle
+        low[agree] = outside
+    # As many minima differ as agree under the complement, so that one bound mirrors the other.
+    return low, high - low[::-1]
+
+
+def _divergence(share: float, chance: float) -> float:
+    """Kullback-Leibler divergence, in nats, of a coin of `share` from one of `chance`, which is above 0 and below 1."""
+    same = share * math.log(share / chance) if share > 0 else 0.0
+    other = (1 - share) * math.log((1 - share) / (1 - chance)) if share < 1 else 0.0
+    return same + other
+
+
+def decide(
+    agree: np.ndarray, permutations: int, left_size: np.ndarray, right_size: np.ndarray, options: Match
+) -> tuple[np.ndarray, np.ndarray]:
+    """What the signatures say of pairs beyond doubt: (certain, duplicate), both bool, of the shape that the arguments broadcast to.
+
+    Of `permutations` minima `agree` are equal; the sizes are counts of distinct shingles. Each pair of minima is equal with a
+    probability of J, the Jaccard similarity, so `agree` is binomial, and Chernoff's bound holds (W. Hoeffding, "Probability inequalities
+    for sums of bounded random variables", 1963, theorem 1): a similarity p below m / k gives m or more of k equal minima with a
+    probability of at most exp(-k D(m/k, p)), D the Kullback-Leibler divergence, and one above gives m or fewer so. The two p
+    where that is `ERROR` bound J; J (|A| + |B|) / (1 + J), at most the smaller side, bounds what both have, and since every threshold of
+    `duplicate` is monotone in that, a pair that is decided alike at both bounds is decided. All roundings go outwards. `duplicate` means
+    something only where `certain`, and there equals that of `estimate`.
+
+    That a pair was proposed because a band agrees does not spoil the bound: being proposed *and* misjudged is no likelier than
+    being misjudged. It is `ERROR` for pairs at a threshold, nearly all of which are proposed anyway, and falls exponentially with the
+    distance from it: for J = 0.5 to be taken for 0.75 by 128 minima it is below 1e-19, so that the countless unlike pairs, from which
+    bands select, add nothing. A text without shingles has a common part of 0 with certainty.
+    """
+    a, b = np.asarray(left_size, np.int64), np.asarray(right_size, np.int64)
+    low, high = (bound[np.asarray(agree, np.int64)] for bound in _bounds(permutations))
+    smaller = np.minimum(a, b)
+    least = np.minimum(low * (a + b) // (UNITS + low), smaller)
+    most = np.minimum(-(-high * (a + b) // (UNITS + high)), smaller)
+    at_least, at_most = _duplicate(least, a, b, options), _duplicate(most, a, b, options)
+    return at_least == at_most, at_least
+
+
 def duplicate(measures: pa.RecordBatch | pa.Table, options: Match) -> np.ndarray:
     """Whether the left document of each measured pair is a duplicate of the right one (bool, n).
 
     It is, where the similarity reaches `match.similarity`, or the share of the left in the right reaches `match.containment`,
     or the share of the right in the left does and the left is at most twice as large. The right document is the reference:
-    one of the snapshot, or within a crawl the one that comes first (`provenance.survivors.orient`). Shares are compared as
+    one of the snapshot, or within a crawl the one that comes first (`provenance.survivors`). Shares are compared as
     integers, never as rounded numbers.
     """
     common, left, right = (measures.column(name).to_numpy() for name in ("intersection", "left_size", "right_size"))
@@ -201,5 +288,5 @@ def _duplicate(common: np.ndarray, left: np.ndarray, right: np.ndarray, options:
     alike = common * near.denominator >= near.numerator * (left + right - common)
     of_left = common * inside.denominator >= inside.numerator * left
     of_right = (common * inside.denominator >= inside.numerator * right) & (left <= LARGER * right)
-    found: np.ndarray = ((common > 0) & (alike | of_left | of_right)).astype(np.bool_)
+    found: np.ndarray = np.asarray((common > 0) & (alike | of_left | of_right), np.bool_)
     return found

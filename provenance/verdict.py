@@ -3,8 +3,9 @@
 The rules, in their order:
 
 1. `human` only where the document's identity form equals that of an eligible snapshot document, that document is
-   attested at the configured level, the text is long enough to be one author's, and no markup, disclosure or residue
-   says machine. Detectors of model text do not vote here: at the prevalence of an attested past nearly all that they flag is
+   attested at the configured level, the text is long enough to be one author's, no markup, disclosure or residue
+   says machine, and the document is dropped in that one's favour: one of a protected source stays, and what stays in a run is
+   never human. Detectors of model text do not vote here: at the prevalence of an attested past nearly all that they flag is
    human (DESIGN 6). No other way leads to `human`: no date, no signal, nothing that a page says of itself.
 2. A reading that decides alone (`decides_from` of the calibration file) gives its class; where both classes have one,
    `machine_generated`, since translation by a model is generation too and the reverse does not hold.
@@ -59,13 +60,17 @@ STANDING = pa.schema(
         ("identical", pa.bool_()),
         ("reference_attestation", pa.string()),
         ("similarity", pa.float64()),
+        ("exact", pa.bool_()),
         ("canonical", pa.string()),
+        ("reference", pa.string()),
+        ("protected", pa.bool_()),
         ("snapshot", pa.string()),
     ]
 )
 """What `verdict` needs to know of each document: its own attestation and length, whether it equals an eligible snapshot
-document and how that one is attested, its best measured similarity to the snapshot, the key of the kept document that it
-copies (null if it is kept), and the id of the snapshot of the reference."""
+document and how that one is attested, its best similarity to the snapshot and whether that was measured, the key of the kept
+document that it copies (null if it is kept), that of the reference, whether its source is protected, and the id of the snapshot of
+the reference."""
 
 
 class Reading(NamedTuple):
@@ -182,7 +187,7 @@ def _decide(row: dict, readings: list[Reading] | tuple, options: Verdict) -> tup
         if deciding:
             return name, [r.signal for r in deciding], "; ".join(r.detail for r in deciding)
     bars = [r for r in readings if r.bars]
-    if row["identical"] and not bars and _no_copy(row, options) is None:
+    if row["identical"] and not bars and not row["protected"] and _no_copy(row, options) is None:
         return (
             "human",
             ["snapshot_match"],
@@ -215,10 +220,12 @@ def _abstention(row: dict, readings: list[Reading] | tuple, bars: list[Reading],
     parts = [f"machine evidence too weak for a tag: {r.detail}" for r in bars]
     parts += [f"the capture looks false: {r.detail}" for r in readings if r.alarms]
     if row["identical"]:
+        stays = f"equals document {row['reference']} of the snapshot and is kept because its source is protected"
         doubt = _no_copy(row, options)
-        parts.append(doubt or "equals a document of the snapshot")
+        parts.append(stays if row["protected"] else doubt or "equals a document of the snapshot")
     elif row["similarity"] is not None:
-        parts.append(f"not equal to any document of the snapshot (nearest at similarity {row['similarity']:.2f})")
+        about = "an estimated similarity of" if row["exact"] is False else "similarity"
+        parts.append(f"not equal to any document of the snapshot (nearest at {about} {row['similarity']:.2f})")
     else:
         parts.append("not in a snapshot")
     if any(r.statistical and r.ratio is not None for r in readings):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from provenance.schema import ATTESTATIONS, BANDS, DATASETS, LEAVES, SHARD, SNAPSHOT_DOCUMENTS
+from provenance.schema import ATTESTATIONS, BANDS, DATASETS, INDEXES, LEAVES, SHARD, SNAPSHOT_DOCUMENTS
 from store import files, revocation
 from store.errors import CheckFailed, UsageError
 from store.manifest import MANIFEST, MANIFESTS, Opened, open_any, open_mix
@@ -40,7 +40,7 @@ _VIEWS: dict[str, dict[str, pa.Schema]] = {
         **{name: kind for name, kind in DATASETS.items() if name != "matches"},
         "documents": SNAPSHOT_DOCUMENTS,
         "leaves": LEAVES,
-        "bands": BANDS,
+        **dict.fromkeys(INDEXES, BANDS),
     },
     "mix": {},
     "mixes": {},

@@ -92,8 +92,13 @@ def check_nothing_else(base: str, listed: set[str], found: Findings) -> None:
 
 def require(opened: Opened, datasets: Iterable[str]) -> None:
     """Refuses to go on unless the files of some datasets are what the manifest lists. Raises `CheckFailed`."""
+    require_entries(opened, (entry for dataset in datasets for entry in opened.entries(dataset)))
+
+
+def require_entries(opened: Opened, entries: Iterable[dict[str, Any]]) -> None:
+    """`require` for some of the manifest's lines."""
     found = Findings()
-    check_files(opened.url, (entry for dataset in datasets for entry in opened.entries(dataset)), found)
+    check_files(opened.url, entries, found)
     if not found.clean:
         named = [f"{path} (wrong)" for path in found.wrong] + [f"{path} (missing)" for path in found.missing]
         raise CheckFailed(
@@ -105,7 +110,8 @@ def require(opened: Opened, datasets: Iterable[str]) -> None:
 RECOUNT = """
     select (select count(*) from documents), (select count(*) from rejects), (select count(*) from tags),
       (select count(*) from tags t where origin = 'human' and not exists (
-        select 1 from matches m where m.key = t.key and m.other = t.canonical and m.identical and m.snapshot = t.snapshot)),
+        select 1 from matches m where m.key = t.key and m.other = t.canonical and m.identical and m.scope = 'snapshot'
+          and m.snapshot = t.snapshot and m.snapshot in (select id from snapshots))),
       (select count(distinct key) from (select key from documents union all select key from rejects))
 """
 
@@ -117,6 +123,8 @@ def _recount_run(opened: Opened, found: Findings) -> None:
         sql.view(con, dataset, opened.files(dataset), pa.schema([DATASETS[dataset].field(name) for name in columns]))
     for dataset in ("tags", "matches"):
         sql.view(con, dataset, opened.files(dataset), DATASETS[dataset])
+    trusted = pa.array([snapshot["id"] for snapshot in opened.manifest["snapshots"]], pa.string())
+    con.register("snapshots", pa.table({"id": trusted}))
     documents, rejects, tags, unfounded, keys = con.execute(RECOUNT).fetchall()[0]
     counts = opened.manifest["counts"]
     seen = {"documents": documents, "rejects": rejects, "records": documents + rejects}

@@ -157,10 +157,15 @@ class _Known(msgspec.Struct):
     cutoff: str
 
 
+class _Earlier(msgspec.Struct):
+    id: str
+
+
 class _Run(msgspec.Struct):
     id: str
     files: list[_File]
     snapshots: list[_Known]
+    runs: list[_Earlier] = []
     counts: dict[str, Any] = {}
 
 
@@ -184,7 +189,7 @@ class _Mix(msgspec.Struct):
 
 
 SNAPSHOT_PATH = re.compile(
-    r"(documents|leaves|rejects|sources|signatures|bands|evidence|tags)/[A-Za-z0-9][A-Za-z0-9._-]*\.parquet", re.ASCII
+    r"(documents|leaves|rejects|sources|signatures|bands|ids|samples|evidence|tags)/[A-Za-z0-9][A-Za-z0-9._-]*\.parquet", re.ASCII
 )
 """Where the files of a snapshot lie: a name has nothing that could be a pattern or a value of a column."""
 

@@ -1,9 +1,10 @@
 """Parquet as the datasets use it: one file per part, written whole, with its digest known when it is closed."""
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -29,13 +30,21 @@ class Writer:
     After the block, `entry` is the file's line in a manifest: path as given, size, SHA-256 and rows.
     """
 
-    def __init__(self, base: str, path: str, schema: pa.Schema, metadata: dict[str, str] | None = None, **options: Any):
+    def __init__(
+        self,
+        base: str,
+        path: str,
+        schema: pa.Schema,
+        metadata: dict[str, str] | None = None,
+        row_group: int = ROW_GROUP,
+        **options: Any,
+    ):
         self._url, self._path = files.join(base, path), path
         self._schema = schema.with_metadata(metadata) if metadata else schema
         # Page checksums let a reader say which rows of a damaged file are wrong.
         defaults = {"compression": COMPRESSION, "compression_level": 1, "use_dictionary": _repeating(schema)}
         self._options = {**defaults, "write_page_checksum": True, **options}
-        self.rows = 0
+        self.rows, self._row_group = 0, row_group
         self.entry: dict[str, Any] = {}
 
     def __enter__(self) -> "Writer":
@@ -45,10 +54,10 @@ class Writer:
         return self
 
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
-        """Appends rows, as one row group per call at most `ROW_GROUP` long."""
+        """Appends rows, as row groups of their own, at most `row_group` long."""
         if batch.num_rows:
             table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
-            self._parquet.write_table(table.cast(self._schema), row_group_size=ROW_GROUP)
+            self._parquet.write_table(table.cast(self._schema), row_group_size=self._row_group)
             self.rows += batch.num_rows
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -100,21 +109,22 @@ def batches(url: str, columns: list[str] | None = None, size: int = ROW_GROUP) -
         yield from parquet.iter_batches(batch_size=size, columns=columns)
 
 
-def take(url: str, rows: list[int], columns: list[str]) -> pa.Table:
-    """Some rows of one file, in the order asked for; only the row groups that hold them are read."""
+def take(url: str, rows: Sequence[int] | np.ndarray, columns: list[str]) -> pa.Table:
+    """Some rows of one file, in the order asked for, and the columns as they are asked for; only row groups that hold a row are read.
+
+    Raises `IndexError` for a row that the file does not have.
+    """
+    wanted, where = np.unique(np.asarray(rows, np.int64), return_inverse=True)
     with opened(url) as parquet:
-        starts, groups = [0], []
-        for group in range(parquet.metadata.num_row_groups):
-            starts.append(starts[-1] + parquet.metadata.row_group(group).num_rows)
-        wanted, tables, where, base = sorted(set(rows)), [], {}, 0
-        for group in range(parquet.metadata.num_row_groups):
-            inside = [row for row in wanted if starts[group] <= row < starts[group + 1]]
-            if inside:
-                groups.append(group)
-                tables.append(parquet.read_row_group(group, columns=columns).take([row - starts[group] for row in inside]))
-                where.update({row: base + i for i, row in enumerate(inside)})
-                base += len(inside)
-        if len(where) != len(wanted):
-            raise IndexError(f"{url} has {starts[-1]} rows, and row {wanted[-1]} was asked for")
-        table = pa.concat_tables(tables) if tables else parquet.schema_arrow.empty_table().select(columns)
-    return table.take(pa.array([where[row] for row in rows], pa.int64()))
+        sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.metadata.num_row_groups)]
+        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        if len(wanted) and not (wanted[0] >= 0 and wanted[-1] < starts[-1]):
+            raise IndexError(f"{url} has {starts[-1]} rows, and rows {wanted[0]} to {wanted[-1]} were asked for")
+        cuts = np.searchsorted(wanted, starts)
+        found = [
+            parquet.read_row_group(group, columns=columns).take(pa.array(wanted[cuts[group] : cuts[group + 1]] - starts[group]))
+            for group in range(len(sizes))
+            if cuts[group] < cuts[group + 1]
+        ]
+        table = pa.concat_tables(found) if found else parquet.schema_arrow.empty_table()
+    return table.select(columns).take(pa.array(where, pa.int64()))

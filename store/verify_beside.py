@@ -1,8 +1,7 @@
-"""What stands beside the documents of a snapshot and what no leaf binds: signatures, tags, evidence, bands, and all columns' types."""
+"""What stands beside the documents of a snapshot, row by row, and what no leaf binds: tags, signatures, evidence; and all columns' types."""
 
 import functools
 import hashlib
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,26 +11,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from provenance.schema import BANDS, EVIDENCE, LEAVES, ORIGINS, REJECTS, SNAPSHOT_DOCUMENTS, SOURCES, TAGS, signatures
+from provenance.schema import BANDS, EVIDENCE, INDEXES, LEAVES, ORIGINS, REJECTS, SNAPSHOT_DOCUMENTS, SOURCES, TAGS, signatures
 from store.damage import Fault
+from store.verify_index import Index, SketchRows, matrix
 
 SCHEMAS = {
     "documents": SNAPSHOT_DOCUMENTS,
     "leaves": LEAVES,
     "rejects": REJECTS,
     "sources": SOURCES,
-    "bands": BANDS,
+    **dict.fromkeys(INDEXES, BANDS),
     "evidence": EVIDENCE,
     "tags": TAGS,
 }
 
-_BAND = re.compile(r"-b(\d+)-r(\d+)of(\d+)\.parquet", re.ASCII)
-
 
 @functools.cache
-def _expected(dataset: str, permutations: int) -> tuple[pa.Schema, list[tuple[Any, ...]]]:
+def _expected(dataset: str, permutations: int, bits: int) -> tuple[pa.Schema, list[tuple[Any, ...]]]:
     """The Arrow schema of a dataset, and the Parquet columns that it is written as."""
-    schema = signatures(permutations) if dataset == "signatures" else SCHEMAS[dataset]
+    schema = signatures(permutations, bits) if dataset == "signatures" else SCHEMAS[dataset]
     sink = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), sink)
     return schema.remove_metadata(), _columns(pq.ParquetFile(pa.BufferReader(sink.getvalue())))
@@ -46,9 +44,9 @@ def _columns(parquet: pq.ParquetFile) -> list[tuple[Any, ...]]:
     ]
 
 
-def wrong_columns(parquet: pq.ParquetFile, dataset: str, permutations: int) -> str | None:
+def wrong_columns(parquet: pq.ParquetFile, dataset: str, permutations: int, bits: int) -> str | None:
     """What in a file's columns is not as the dataset's: names, order and types, so that no two readers see other things."""
-    schema, columns = _expected(dataset, permutations)
+    schema, columns = _expected(dataset, permutations, bits)
     there = parquet.schema_arrow
     if there.names != schema.names:
         strange = [name for name in there.names if name not in schema.names] or [n for n in schema.names if n not in there.names]
@@ -70,6 +68,8 @@ class Aligned:
     keys: str
     levels: str
     bits: bytes
+    sketches: SketchRows | None = None
+    fault: Fault | None = None
 
     def flags(self) -> np.ndarray:
         """The bits as a boolean array of shape (rows,)."""
@@ -83,16 +83,18 @@ def unpacked(bits: bytes, rows: int) -> np.ndarray:
 
 def columns_of(dataset: str) -> list[str]:
     """The columns of a row-aligned dataset that are read."""
-    return ["key", "origin", "attestation"] if dataset == "tags" else ["key", "shingles"]
+    return ["key", "origin", "attestation"] if dataset == "tags" else ["key", "signature", "shingles"]
 
 
-def read_aligned(dataset: str, batches: Iterable[pa.RecordBatch]) -> Aligned:
-    """Goes through a file of tags or signatures. Raises `ValueError` for a row without a key or with an unknown origin."""
+def read_aligned(dataset: str, batches: Iterable[pa.RecordBatch], index: Index, part: int) -> Aligned:
+    """Goes through a file of tags or signatures, that of the documents file of the number `part`. Raises `ValueError` for a row
+    without a key, with an unknown origin or with a signature that is none."""
     keys, levels, rows, flags = hashlib.sha256(), hashlib.sha256(), 0, [np.zeros(0, np.bool_)]
+    sketches, fault = None if dataset == "tags" else SketchRows(), None
     for batch in batches:
         keys.update("".join(_keys(batch)).encode())
-        rows += batch.num_rows
-        if dataset == "tags":
+        start, rows = rows, rows + batch.num_rows
+        if sketches is None:
             origin = batch.column("origin")
             if not pc.all(pc.is_in(origin, value_set=pa.array(ORIGINS))).as_py():
                 raise ValueError(f"an origin is none of {', '.join(ORIGINS)}")
@@ -103,7 +105,14 @@ def read_aligned(dataset: str, batches: Iterable[pa.RecordBatch]) -> Aligned:
             if (shingles < 0).any():
                 raise ValueError("a number of shingles is negative")
             flags.append(shingles > 0)
-    return Aligned(rows, keys.hexdigest(), levels.hexdigest(), np.packbits(np.concatenate(flags)).tobytes())
+            fault = index.signatures(part, start, matrix(batch.column("signature")), shingles, sketches)
+            if fault is not None:
+                break
+    bits = np.packbits(np.concatenate(flags)).tobytes()
+    found = Aligned(rows, keys.hexdigest(), levels.hexdigest(), bits, sketches, fault)
+    if sketches is not None:
+        index.aligned[part] = found
+    return found
 
 
 def _keys(batch: pa.RecordBatch) -> list[str]:
@@ -118,78 +127,6 @@ def strangers(evidence: pa.ChunkedArray, documents: pa.ChunkedArray) -> Fault | 
     known = pc.is_in(evidence, value_set=documents, skip_nulls=True)
     row = pc.index(known, False).as_py()
     return None if row < 0 else Fault(row, f"it is of {evidence[row].as_py()}, which is none of the documents beside it")
-
-
-@dataclass
-class BandRows:
-    """What one file of bands says: which band, and count and keyed sum of the documents in it."""
-
-    band: int
-    rows: int = 0
-    total: int = 0
-    fault: Fault | None = None
-
-
-def read_bands(path: str, batches: Iterable[pa.RecordBatch], rows: np.ndarray, secret: bytes) -> BandRows:
-    """Goes through a file of bands: sorted hashes of its range, and places of documents; `rows` has the number of rows of
-    each documents file (shape (files,), int64)."""
-    named = _BAND.search(path)
-    if named is None:
-        raise ValueError("its name does not say which band it holds")
-    band, part, ranges = (int(number) for number in named.groups())
-    found, before = BandRows(band), 0
-    for batch in batches:
-        hashes, parts, places = (batch.column(name).to_numpy() for name in ("hash", "part", "row"))
-        following = np.concatenate([np.array([before], np.uint64), hashes])
-        inside = (parts >= 0) & (parts < len(rows))
-        inside[inside] = (places[inside] >= 0) & (places[inside] < rows[parts[inside]])
-        ranged = (hashes >> np.uint64(32)) * np.uint64(ranges) >> np.uint64(32) == part
-        for right, why in (
-            (following[1:] >= following[:-1], "its hash is less than the one before"),
-            (ranged, "its hash is not of the range that the file's name says"),
-            (inside, "no document stands where it says"),
-        ):
-            if not right.all():
-                found.fault = Fault(found.rows + int(np.argmin(right)), why)
-                return found
-        before = hashes[-1] if len(hashes) else before
-        found.total = (found.total + keyed(parts.astype(np.int64), places.astype(np.int64), secret)) & _MASK
-        found.rows += batch.num_rows
-    return found
-
-
-_MASK = (1 << 64) - 1
-
-
-def keyed(parts: np.ndarray, rows: np.ndarray, secret: bytes) -> int:
-    """The sum, modulo 2**64, of places of documents, each through splitmix64's finaliser under a secret, so that only equal
-    multisets share it; who does not know the secret can prepare no other."""
-    low, high = np.frombuffer(secret[:16], np.uint64)
-    x = ((parts.astype(np.uint64) << np.uint64(32)) | rows.astype(np.uint64)) ^ low
-    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
-        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor) + high
-    return int((x ^ (x >> np.uint64(31))).sum(dtype=np.uint64))
-
-
-def wrong_bands(sketches: list[Aligned], read: dict[str, BandRows], bands: int, secret: bytes) -> dict[str, str]:
-    """What is wrong by path of a file of bands, or by the empty path for a band that has none: each has each document with a
-    sketch, once. `sketches` are of the documents files in their order."""
-    count, total = 0, 0
-    for part, aligned in enumerate(sketches):
-        rows = np.flatnonzero(aligned.flags())
-        count += len(rows)
-        total += keyed(np.full(len(rows), part), rows, secret)
-    held = dict.fromkeys(range(bands), (0, 0))
-    first: dict[int, str] = {}
-    for path, part_of in read.items():
-        before = held.get(part_of.band, (0, 0))
-        held[part_of.band] = (before[0] + part_of.rows, before[1] + part_of.total)
-        first.setdefault(part_of.band, path)
-    return {
-        first.get(band, ""): f"band {band} does not hold each of the {count} documents that have a sketch once, and nothing else"
-        for band, (rows_of, sum_of) in held.items()
-        if band >= bands or (rows_of, sum_of & _MASK) != (count, total & _MASK)
-    }
 
 
 def wrong_source(batches: Iterable[pa.RecordBatch]) -> str | None:

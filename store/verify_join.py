@@ -10,19 +10,18 @@ from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
-from provenance.schema import ATTESTATIONS, BANDS, EVIDENCE, LEAVES, SNAPSHOT_DOCUMENTS, TAGS, signatures
-from store import sql
+from provenance.schema import ATTESTATIONS, EVIDENCE, INDEXES, LEAVES, SNAPSHOT_DOCUMENTS, TAGS, signatures
+from store import files, sql, tables
 from store.damage import Fault
 from store.manifest import Opened
+from store.verify_index import location
 from store.verify_rows import REDACTED, STATED
 
 if TYPE_CHECKING:
     import duckdb
-
-EMPTY = 4294967295
-"""Minimum of no shingles: all of a redacted document's signature."""
 
 KEPT = ("key", "attestation", "eligible", "ineligible_reason", "byte_count", "word_count")
 """Columns of a redacted document that are not null."""
@@ -153,12 +152,10 @@ def lacking(con: "duckdb.DuckDBPyConnection", opened: Opened) -> str | None:
 
 def redaction_faults(con: "duckdb.DuckDBPyConnection", opened: Opened) -> Iterator[tuple[str, Fault]]:
     """(path, fault) where a redacted document has left something behind, or is one in documents or leaves only."""
-    sketch = opened.manifest["parameters"]["minhash"]["permutations"]
-    kinds = {"documents": SNAPSHOT_DOCUMENTS, "signatures": signatures(int(sketch)), "tags": TAGS, "evidence": EVIDENCE}
+    sketched = pa.schema([signatures(1).field(name) for name in ("key", "shingles")])
+    kinds = {"documents": SNAPSHOT_DOCUMENTS, "signatures": sketched, "tags": TAGS, "evidence": EVIDENCE}
     for dataset, kind in kinds.items():
         sql.view(con, f"all_{dataset}", opened.files(dataset), kind, "part")
-    # The bands' own columns `part` and `row` say where the document is.
-    sql.view(con, "all_bands", opened.files("bands"), BANDS)
     con.execute("create table gone as select distinct key from leaves where redacted is not null")
     con.execute(
         f"create table erased as select part, row, key from all_documents where starts_with(ineligible_reason, '{REDACTED}')"
@@ -171,8 +168,7 @@ def redaction_faults(con: "duckdb.DuckDBPyConnection", opened: Opened) -> Iterat
             "it is redacted and still says something, or its leaf is not redacted",
         ),
         "signatures": (
-            f"""select d.part, d.row from all_signatures d join gone using (key) where shingles <> 0
-            or list_min(signature::uinteger[]) <> {EMPTY}""",
+            "select d.part, d.row from all_signatures d join gone using (key) where shingles <> 0",
             "its document is redacted, and its sketch is still there",
         ),
         "tags": (
@@ -184,9 +180,24 @@ def redaction_faults(con: "duckdb.DuckDBPyConnection", opened: Opened) -> Iterat
     for dataset, (statement, why) in checks.items():
         for part, row in con.execute(f"{statement} order by 1, 2 limit 1").fetchall():
             yield opened.entries(dataset)[part]["path"], Fault(row, why)
-    for band in con.execute("select min(d.part) from all_bands d join erased e using (part, row) having count(*) > 0").fetchall():
-        yield opened.entries("bands")[0]["path"], Fault(None, f"the bands hold a redacted document of documents file {band[0]}")
+    places = con.execute("select part, row from erased").fetchnumpy()
+    yield from _indexed(opened, location(places["part"], places["row"]))
     for (key,) in con.execute("select key from gone where key not in (select key from erased) order by 1 limit 1").fetchall():
         place = con.execute('select min("index") from leaves where key = ?', [key]).fetchall()[0][0]
         path, row = Places(opened.entries("leaves"))(place)
         yield path, Fault(row, f"leaf {place} is redacted, and its document {key} is not")
+
+
+def _indexed(opened: Opened, erased: np.ndarray) -> Iterator[tuple[str, Fault]]:
+    """The first row of each file of an index that is of one of some documents, given by location."""
+    for entry in (entry for dataset in INDEXES for entry in opened.entries(dataset)):
+        start = 0
+        for batch in tables.batches(files.join(opened.url, entry["path"]), ["part", "row"]):
+            there = np.isin(location(*(column.to_numpy() for column in batch.columns)), erased)
+            if there.any():
+                at = int(np.argmax(there))
+                part, row = (column[at].as_py() for column in batch.columns)
+                path = opened.entries("documents")[part]["path"]
+                yield entry["path"], Fault(start + at, f"it is of row {row} of {path}, which is redacted")
+                break
+            start += batch.num_rows

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import msgspec
 
 from provenance.identity import digest, moment
-from provenance.schema import ATTESTATIONS
+from provenance.schema import ATTESTATIONS, INDEXES
 from store import notes
 from store.errors import UsageError
 from store.manifest import Count, Digest, Opened
@@ -26,7 +26,7 @@ KINDS = {"index": ("corroborated",), "checksums": ("released",), "authority": ("
 DATED = ("index", "checksums")
 """Kinds whose statement has to be published before the cutoff; a stamp has a time of its own."""
 
-SHRINK = ("bands", "evidence")
+SHRINK = (*INDEXES, "evidence")
 """Datasets that lose the rows of a redacted document; all others keep them, emptied."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -35,9 +35,14 @@ _PLAIN = re.compile(
     r"(?:\.r(?P<redaction>\d{5}))?(?P<tail>)\.parquet",
     re.ASCII,
 )
-_BANDS = re.compile(
-    r"(?P<stem>bands/(?P<extension>\d{5})-[0-9A-Za-z-]+?)(?:\.r(?P<redaction>\d{5}))?(?P<tail>-b\d{3,}-r\d{3,}of\d{3,})\.parquet",
-    re.ASCII,
+_NUMBER = r"(?:\d{3}|[1-9]\d{3,6})"
+_TAIL = rf"-r(?P<part>{_NUMBER})of(?P<ranges>{_NUMBER})"
+_INDEX = tuple(
+    re.compile(
+        rf"(?P<stem>(?P<dataset>{dataset})/(?P<extension>\d{{5}})-[0-9A-Za-z-]+?)(?:\.r(?P<redaction>\d{{5}}))?(?P<tail>{tail})\.parquet",
+        re.ASCII,
+    )
+    for dataset, tail in (("bands", rf"-b(?P<band>{_NUMBER}){_TAIL}"), ("ids|samples", f"(?P<band>){_TAIL}"))
 )
 
 
@@ -56,11 +61,42 @@ class Place(NamedTuple):
 
 def place(path: str) -> Place | None:
     """The place of a file of a snapshot, None for a path that no file of one has."""
-    found = _PLAIN.fullmatch(path) or _BANDS.fullmatch(path)
+    found = _PLAIN.fullmatch(path) or _of_index(path)
     if found is None:
         return None
     redaction = found["redaction"]
     return Place(found["stem"] + found["tail"], int(found["extension"]), None if redaction is None else int(redaction))
+
+
+class Range(NamedTuple):
+    """What the path of a file of an index says: range `part` of `ranges` of the hashes of a dataset's documents that the version
+    of the number `extension` added; of which `band` (0 for what has none)."""
+
+    dataset: str
+    extension: int
+    band: int
+    part: int
+    ranges: int
+    stem: str
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """Least and greatest hash: those whose upper 32 bits x `ranges` >> 32 are `part`."""
+        low, after = (-(-(part << 32) // self.ranges) for part in (self.part, self.part + 1))
+        return low << 32, (after << 32) - 1
+
+
+def _of_index(path: str) -> re.Match[str] | None:
+    return next((found for pattern in _INDEX if (found := pattern.fullmatch(path))), None)
+
+
+def hash_range(path: str) -> Range | None:
+    """The range of a file of `INDEXES`, None for a path that is none of one."""
+    found = _of_index(path)
+    if found is None or int(found["part"]) >= int(found["ranges"]):
+        return None
+    extension, band, part, ranges = (int(found[name] or 0) for name in ("extension", "band", "part", "ranges"))
+    return Range(found["dataset"], extension, band, part, ranges, found["stem"])
 
 
 def beside(path: str) -> str:
@@ -79,6 +115,8 @@ class _Listed(msgspec.Struct):
 class _MinHash(msgspec.Struct):
     permutations: Annotated[int, msgspec.Meta(ge=1, le=1 << 16)]
     bands: Annotated[int, msgspec.Meta(ge=1, le=1 << 16)]
+    rows: Annotated[int, msgspec.Meta(ge=1, le=1 << 16)]
+    bits: Literal[32, 64]
 
 
 class _Parameters(msgspec.Struct):
@@ -165,6 +203,9 @@ def check(opened: Opened) -> None:
     if digest(stated.config) != stated.config_digest:
         raise ValueError("its config_digest is not the digest of its config")
     _check_names(stated)
+    sketch = stated.parameters.minhash
+    if sketch.bands * sketch.rows > sketch.permutations:
+        raise ValueError(f"its {sketch.bands} bands of {sketch.rows} rows need more than its {sketch.permutations} permutations")
     _check_files(stated, len(opened.manifest["tree"]["extensions"]))
     levels = set(stated.counts.eligible) | set(stated.counts.eligible_bytes)
     if wrong := sorted(levels - set(ATTESTATIONS[1:])):
@@ -204,6 +245,21 @@ def _check_files(stated: _Manifest, extensions: int) -> None:
         taken.add(found.name)
     if listed := sorted(set(paths) & set(stated.redacted.removed)):
         raise ValueError(f"it lists {listed[0]}, which it says that it removed")
+    _check_ranges(paths, stated.parameters.minhash.bands)
+
+
+def _check_ranges(paths: list[str], bands: int) -> None:
+    """Each index of a version is cut once, so that no hash has two files and a row that stands twice is seen in one."""
+    cuts: dict[tuple[str, int, int], tuple[str, int]] = {}
+    for path in paths:
+        if path.partition("/")[0] not in INDEXES:
+            continue
+        found = hash_range(path)
+        if found is None or found.band >= bands:
+            raise ValueError(f"it lists {path}, which is no range or band of its index")
+        cut = found.stem, found.ranges
+        if cuts.setdefault((found.dataset, found.extension, found.band), cut) != cut:
+            raise ValueError(f"it lists {path}, and another file that cuts the same hashes otherwise")
 
 
 FIXED = ("cutoff", "index_only")

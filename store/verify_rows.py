@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from provenance import identity
 from provenance.schema import SNAPSHOT_DOCUMENTS
 from store.damage import Decoder, Fault, Held, page_fault
+from store.verify_index import Index
 
 HIDDEN_COLUMNS = ("id", "url", "file_path", "dump", "metadata", "text")
 """Columns of documents that are null in an index-only snapshot."""
@@ -125,8 +126,8 @@ def statement(batch: pa.RecordBatch, index_only: bool) -> dict[str, pa.Array]:
     return made | {"payload_digest": pc.fill_null(batch.column("payload_digest"), "")}
 
 
-def read_documents(batches: Iterable[pa.RecordBatch], secret: bytes, index_only: bool) -> DocumentRows:
-    """Goes through the documents of one file; ends at the first row that is wrong by itself."""
+def read_documents(batches: Iterable[pa.RecordBatch], secret: bytes, index_only: bool, index: Index, part: int) -> DocumentRows:
+    """Goes through the documents of one file, that of the number `part`; ends at the first row that is wrong by itself."""
     found, keys, levels = DocumentRows(Tally(secret)), hashlib.sha256(), hashlib.sha256()
     able: list[bool] = []
     for batch in batches:
@@ -135,6 +136,7 @@ def read_documents(batches: Iterable[pa.RecordBatch], secret: bytes, index_only:
         gone = [reason is not None and reason.startswith(REDACTED) for reason in reasons]
         wrong = _wrong_document(batch, stated, reasons, gone, index_only)
         wrong = wrong if index_only or wrong else _wrong_content(batch, gone, secret)
+        wrong = wrong or index.documents(part, found.rows, batch, gone)
         if wrong is not None:
             found.fault = Fault(found.rows + wrong[0], wrong[1])
             break

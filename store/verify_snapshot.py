@@ -15,30 +15,35 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from provenance.schema import BANDS, EVIDENCE
+from provenance.schema import EVIDENCE, INDEXES
 from store import files, sampling, tables, verify_beside, verify_history, verify_join, verify_leaves, verify_manifest, verify_rows
 from store.damage import NO_ROW, Fault, Held, earliest, hold, page_fault
 from store.integrity import Findings
 from store.manifest import MANIFESTS, Opened
 from store.sampling import Sample
-from store.verify_beside import Aligned, BandRows
+from store.verify_beside import Aligned
+from store.verify_index import Index, Sketch
 from store.verify_leaves import LeafRows
+from store.verify_misplaced import Misplaced
 from store.verify_rows import DocumentRows, Statements, Tally
 
 ALIGNED = ("signatures", "tags")
 """Datasets with one row for each row of documents, in files of the same names."""
 
 
-def check_snapshot(opened: Opened, seen: Callable[[int], None] = lambda _: None, sample: Sample | None = None) -> Findings:
+def check_snapshot(
+    opened: Opened, seen: Callable[[int], None] = lambda _: None, sample: Sample | None = None, sketch: Sketch | None = None
+) -> Findings:
     """Checks a snapshot: everything, or with `sample` the manifest, the listing, the tree and a random part of the rest.
 
-    `seen` is told the bytes of each file that was read.
+    `seen` is told the bytes of each file that was read. With `sketch`, which makes sketches as the snapshot's parameters say,
+    signatures and samples of a secret share of the documents are made again from their texts.
     """
     found = Findings()
     versions = verify_history.history(opened, found)
     if opened.id not in versions:  # what its manifest says would lead astray
         return found
-    check = _Check(opened, sample, found)
+    check = _Check(opened, sample, found, sketch)
     verify_history.listing(opened, versions, check.chosen, found)
     check.read(seen)
     check.step(check.tree, always=True)
@@ -47,7 +52,7 @@ def check_snapshot(opened: Opened, seen: Callable[[int], None] = lambda _: None,
         found.sampled = check.chances()
     check.step(check.joins)
     if sample is None:
-        for further in (check.counts, check.alignment, check.bands):
+        for further in (check.counts, check.alignment, check.index):
             check.step(further)
     return found
 
@@ -65,7 +70,6 @@ class _Read:
     leaves: LeafRows | None = None
     documents: DocumentRows | None = None
     aligned: Aligned | None = None
-    bands: BandRows | None = None
     whole: bool = False
     """Whether its rows were gone through to their end."""
     reasons: Counter[str] = field(default_factory=Counter)
@@ -74,7 +78,7 @@ class _Read:
 class _Check:
     """The state of one check."""
 
-    def __init__(self, opened: Opened, sample: Sample | None, found: Findings):
+    def __init__(self, opened: Opened, sample: Sample | None, found: Findings, sketch: Sketch | None):
         self.opened, self.sample, self.found = opened, sample, found
         self.where = f"{MANIFESTS}/{opened.id}.json"
         self.secret = os.urandom(32)
@@ -83,7 +87,7 @@ class _Check:
         self.results: dict[str, _Read] = {}
         self.terms = verify_manifest.terms(opened)
         self.minhash = opened.manifest["parameters"]["minhash"]
-        self.documents = np.array([entry["rows"] for entry in opened.entries("documents")], np.int64)
+        self.found_by = Index(opened, self.secret, sketch)
         self.beside = {verify_manifest.beside(entry["path"]): entry["path"] for entry in opened.entries("documents")}
         place = verify_join.Places(opened.entries("leaves"))
         self.starts = dict(zip(place.paths, place.starts, strict=False))
@@ -162,7 +166,7 @@ class _Check:
             if parquet.metadata.num_rows != entry["rows"]:
                 result.why = f"{parquet.metadata.num_rows} rows, where the manifest lists {entry['rows']}"
                 return
-            result.why = verify_beside.wrong_columns(parquet, dataset, self.minhash["permutations"])
+            result.why = verify_beside.wrong_columns(parquet, dataset, self.minhash["permutations"], self.minhash["bits"])
             if result.why is not None:
                 return
 
@@ -173,6 +177,8 @@ class _Check:
                 start, hidden = self.starts[result.path], self.opened.index_only
                 result.leaves = verify_leaves.read_leaves(batches(None), start, self.secret, hidden, self.terms)
                 result.fault = result.leaves.fault
+            elif dataset in INDEXES:
+                result.fault = self.found_by.read(result.path, parquet).fault
             elif self.sample is None:
                 self._further_rows(dataset, batches, result)
             result.whole = result.why is None and result.fault is None
@@ -181,15 +187,19 @@ class _Check:
 
     def _further_rows(self, dataset: str, batches: Callable[..., Iterator[pa.RecordBatch]], result: _Read) -> None:
         """Goes through the rows of a file that is not of leaves."""
-        hidden = self.opened.index_only
-        if dataset == "documents":
-            result.documents = verify_rows.read_documents(batches(verify_rows.needed(hidden)), self.secret, hidden)
-            result.fault = result.documents.fault
-        elif dataset in ALIGNED:
-            result.aligned = verify_beside.read_aligned(dataset, batches(verify_beside.columns_of(dataset)))
-        elif dataset == "bands":
-            result.bands = verify_beside.read_bands(result.path, batches(BANDS.names, 1 << 16), self.documents, self.secret)
-            result.fault = result.bands.fault
+        hidden, index = self.opened.index_only, self.found_by
+        if dataset in ("documents", *ALIGNED):
+            of = self.beside.get(verify_manifest.beside(result.path))
+            if of is None:
+                result.why = "it is of no file of documents"
+            elif dataset == "documents":
+                rows = batches(verify_rows.needed(hidden))
+                result.documents = verify_rows.read_documents(rows, self.secret, hidden, index, index.number[of])
+                result.fault = result.documents.fault
+            else:
+                rows = batches(verify_beside.columns_of(dataset))
+                result.aligned = verify_beside.read_aligned(dataset, rows, index, index.number[of])
+                result.fault = result.aligned.fault
         elif dataset == "rejects":
             for batch in batches(["stage", "reason"]):
                 result.reasons.update(pc.binary_join_element_wise(batch.column(0), batch.column(1), "/").to_pylist())
@@ -299,17 +309,10 @@ class _Check:
         elif tags.levels != documents.levels:
             self.found.blame(path, "its attestations are not those of documents, row by row")
 
-    def bands(self) -> None:
-        """Each band has each document that has a sketch, once."""
-        sketches = {
-            verify_manifest.beside(path): result.aligned
-            for path, result in self.results.items()
-            if result.aligned and path.startswith("signatures/")
-        }
-        read = {path: result.bands for path, result in sorted(self.results.items()) if result.bands}
-        wrong = verify_beside.wrong_bands([sketches[name] for name in self.beside], read, self.minhash["bands"], self.secret)
-        for path, why in wrong.items():
-            self.found.blame(path or self.where, why)
+    def index(self) -> None:
+        """Each document is found by its id, its bands and its samples, and by nothing else."""
+        for path, fault in Misplaced(self.opened, self.found_by).faults():
+            self._blame(path or self.where, fault)
 
     def joins(self) -> None:
         """What only the datasets together show: documents against leaves, further witnesses, redactions."""

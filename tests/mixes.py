@@ -12,7 +12,7 @@ from pipelines import mix, planning
 from pipelines import stage as stages
 from pipelines.stage import Stage
 from pipelines.target import Target
-from provenance import bands, minhash, schema
+from provenance import bands, minhash, postings, schema, shingles
 from provenance.floor import Mix
 from provenance.identity import Leaf, Tree, content_id
 from provenance.minhash import MinHash
@@ -194,20 +194,29 @@ def snapshot(
 
 
 def write_sketches(target: Path, parts: list[list[dict[str, Any]]], gone: set[str], options: MinHash) -> list[dict[str, Any]]:
-    """Writes signatures row-aligned with documents, and the bands over them; those of redacted documents are blank, and in no band."""
-    kind, lines, banded = schema.signatures(options.permutations), [], dict[int, list[pa.Table]]()
+    """Writes signatures row-aligned with documents, and the indexes over them; redacted documents are blank, and in no index."""
+    kind, lines = schema.signatures(options.permutations, options.bits), []
+    indexed: dict[int, list[pa.Table]] = {}
+    layout = postings.Layout(options.bands, 1, 1)
+    partitions = range(layout.kind("samples").stop)
     for number, rows in enumerate(parts):
         texts = pa.array(["" if row["key"] in gone else row["text"] for row in rows], pa.string())
+        hashes, offsets = shingles.shingle_sets(texts, options)
         made = minhash.minhash(texts, options)
         table = pa.table([pa.array([row["key"] for row in rows]), *made.columns], schema=kind)
         lines.append(tables.write(str(target), f"signatures/p-{number:05d}.parquet", table, kind))
-        where = bands.location(np.full(len(rows), number), np.arange(len(rows)))
-        sizes = made.column("shingles").to_numpy()
-        for band, found in bands.split(where, minhash.matrix(made.column("signature")), sizes, options, 1):
-            banded.setdefault(band, []).append(found)
-    for band, found in banded.items():
-        whole = pa.concat_tables(found).sort_by([("hash", "ascending"), ("document", "ascending")])
-        name = index.path("made", band, 0, 1)
+        gathered = postings.Postings(options)
+        ids = pa.array([content_id(text) for text in texts.to_pylist()], pa.string())
+        gathered.add(minhash.matrix(made.column("signature")), np.diff(offsets), ids, hashes)
+        blank = np.array([row["key"] in gone for row in rows], np.bool_)
+        where = np.where(blank, postings.LEFT_OUT, bands.location(np.full(len(rows), number), np.arange(len(rows))))
+        for one in gathered.tables():
+            for partition, found in postings.split(one, layout, partitions, where):
+                indexed.setdefault(partition, []).append(found)
+    for partition, some in indexed.items():
+        whole = pa.concat_tables(some).sort_by([("hash", "ascending"), ("document", "ascending")])
+        place = layout.of(partition)
+        name = index.path("made", place.dataset, place.number, place.part, place.ranges)
         lines.append(index.write(str(target), name, whole["hash"].to_numpy(), whole["document"].to_numpy()))
     return lines
 

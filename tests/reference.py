@@ -163,7 +163,7 @@ def schemas() -> dict[str, tuple[pa.Schema, pa.Schema | None]]:
     found: dict[str, tuple[pa.Schema, pa.Schema | None]] = {name: (kind, None) for name, kind in schema.DATASETS.items()}
     found["documents of a snapshot, beyond those of a run"] = (schema.SNAPSHOT_DOCUMENTS, schema.DOCUMENTS)
     found["leaves of a snapshot"] = (schema.LEAVES, None)
-    found["bands of a snapshot"] = (schema.BANDS, None)
+    found[f"{', '.join(schema.INDEXES[:-1])} and {schema.INDEXES[-1]} of a snapshot"] = (schema.BANDS, None)
     found["selection of a mix, while it is written"] = (schema.SELECTION, None)
     found["shards of a mix"] = (schema.SHARD, None)
     return found

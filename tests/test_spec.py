@@ -128,6 +128,7 @@ def test_keys(case: dict[str, Any]) -> None:
 def test_identity_forms(case: dict[str, Any]) -> None:
     form = re.sub(r"\s+", " ", unicodedata.normalize("NFC", case["text"])).strip(" ")
     assert form == case["form"] and sha256(form.encode())[:16].hex() == case["content_id"]
+    assert case["id_hash"] == case["content_id"][:16]
 
 
 @pytest.mark.parametrize("case", V["canonical_json"], ids=range(len(V["canonical_json"])))
@@ -313,6 +314,10 @@ def band(number: int, rows: int, minima: list[int]) -> int:
     return h
 
 
+def sampled(found: list[int]) -> list[int]:
+    return [one for one in found if one % 16 == 0]
+
+
 def permutations() -> tuple[list[int], list[int]]:
     outputs = mt19937(V["sketches"]["parameters"]["seed"])
     n = V["sketches"]["parameters"]["permutations"]
@@ -331,10 +336,84 @@ def test_permutations() -> None:
 def test_sketches(case: dict[str, Any]) -> None:
     found = shingles(case["text"])
     assert [f"{one:016x}" for one in found] == case["shingles"]
+    assert [f"{one:016x}" for one in sampled(found)] == case["samples"]
     minima = signature(found, *permutations())
     assert minima[:8] == case["minima"] and sha256(struct.pack(f"<{len(minima)}I", *minima)).hex() == case["signature_sha256"]
     rows = V["sketches"]["parameters"]["rows"]
     assert {number: f"{band(int(number), rows, minima):016x}" for number in case["bands"]} == case["bands"]
+
+
+PRESETS: list[dict[str, Any]] = json.loads((ROOT / "tests/golden/families.json").read_text())
+ASCII = "".join(c for c in map(chr, range(33, 127)) if not c.isalnum())
+CONTROLS = "".join(map(chr, [*range(0x9), *range(0xB, 0x20), *range(0x7F, 0xA0)]))
+SIGNS = "".join(re.findall(r"^(« .* ～)\. FineWeb", SPEC, re.M)[0].split())
+
+
+def simplified(text: str) -> str:
+    text = re.sub(r"\d+([.,\u060c\u066b\u2396-\u2398]\d+)?", "0", text.lower())
+    text = unicodedata.normalize("NFD", "".join(" " if c in CONTROLS + ASCII + SIGNS else c for c in text))
+    found = ""
+    for c in text:
+        kind = unicodedata.category(c)
+        if kind == "Mn":
+            continue
+        if unspaced(c) and re.match(r"\w", c):
+            found += f" {c} "
+        elif (
+            kind[0] == "M"
+            and unspaced(c)
+            and found.endswith(" ")
+            and found != found.rstrip()
+            and unspaced(found.rstrip()[-1:] or " ")
+        ):
+            found = found[:-1] + f"{c} "
+        else:
+            found += c
+    return found
+
+
+FORMS = {
+    "datasketch": lambda text: re.findall(r"\w+", text.lower()),
+    "fineweb_2": lambda text: simplified(text).split(),
+    "redpajama_2": lambda text: unicodedata.normalize("NFD", "".join(c for c in text if c not in ASCII).lower()).split(),
+}
+
+
+def drawn(preset: str) -> tuple[list[int], list[int]]:
+    """Permutations of `mersenne61`."""
+    import numpy as np
+
+    state = np.random.RandomState(1 if preset == "fineweb_2" else 42)
+    below = [2**61 - 1] * 2
+    if preset == "fineweb_2":
+        a, b = (state.randint(low, high, 112, np.uint64).tolist() for low, high in zip((1, 0), below, strict=True))
+        return a, b
+    pairs = [
+        (int(state.randint(1, 2**61 - 1, dtype=np.uint64)), int(state.randint(0, 2**61 - 1, dtype=np.uint64))) for _ in range(128)
+    ]
+    return [a for a, _ in pairs], [b for _, b in pairs]
+
+
+@pytest.mark.parametrize("case", PRESETS, ids=lambda case: f"{case['preset']} {case['name']}")
+def test_presets(case: dict[str, Any]) -> None:
+    import xxhash
+
+    preset = case["preset"]
+    words, size = FORMS[preset](case["text"]), 13 if preset == "redpajama_2" else 5
+    runs = dict.fromkeys(" ".join(words[at : at + size]).encode() for at in range(len(words) - size + 1))
+    hashes = [
+        xxhash.xxh64_intdigest(run) if preset == "fineweb_2" else int.from_bytes(hashlib.sha1(run).digest()[:8], "little")
+        for run in runs
+    ]
+    assert len(hashes) == case["distinct"]
+    if preset == "datasketch":
+        minima = signature([(one & M32) << 32 for one in hashes], *permutations())
+    else:
+        kept = M64 if preset == "fineweb_2" else M32
+        pairs = zip(*drawn(preset), strict=True)
+        minima = [min((((a * (x & kept) + b) & M64) % (2**61 - 1) & kept for x in hashes), default=kept) for a, b in pairs]
+    assert minima[:4] == case["signature"]
+    assert sha256(struct.pack(f"<{len(minima)}{'Q' if preset == 'fineweb_2' else 'I'}", *minima)).hex() == case["signature_sha256"]
 
 
 @pytest.mark.parametrize("case", V["sketches"]["partition"], ids=lambda case: case["hash"])
@@ -372,7 +451,7 @@ def test_the_page_quotes_each_kind_and_no_other_number() -> None:
 def test_the_product_gives_the_vectors(tmp_path: Path) -> None:
     import pyarrow as pa
 
-    from provenance import bands, identity, minhash, schema
+    from provenance import bands, identity, minhash, postings, schema
     from provenance import shingles as sketching
     from store import checkpoint, notes, proofs, revocation
 
@@ -380,6 +459,7 @@ def test_the_product_gives_the_vectors(tmp_path: Path) -> None:
         assert identity.key(case["file_sha256"], case["copy"], case["offset"], case["member_offset"]) == case["key"]
     for case in V["identity_forms"]:
         assert (identity.identity_form(case["text"]), identity.content_id(case["text"])) == (case["form"], case["content_id"])
+        assert postings.id_hashes(pa.array([case["content_id"]])).tolist() == [int(case["id_hash"], 16)]
     for case in V["canonical_json"]:
         assert identity.canonical_json(case["value"]).decode() == case["bytes"]
     for case in V["leaves"]:
@@ -403,6 +483,7 @@ def test_the_product_gives_the_vectors(tmp_path: Path) -> None:
         hashes, offsets = sketching.shingle_sets(pa.array([case["text"]]), options)
         minima = minhash.minima(hashes, offsets, options)
         assert [f"{one:016x}" for one in hashes] == case["shingles"] and minima[0][:8].tolist() == case["minima"]
+        assert [f"{one:016x}" for one in hashes if one % postings.SAMPLED == 0] == case["samples"]
         assert {name: f"{bands.band_hashes(minima, options, [int(name)])[0, 0]:016x}" for name in case["bands"]} == case["bands"]
     rules = {f"| {kind} {version} | {rule} |" for kind, version, rule in schema.CHANGES}
     assert {rule for rule in rules if rule in SPEC} == rules

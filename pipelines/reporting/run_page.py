@@ -205,25 +205,29 @@ def rejects(con: "Con") -> Markup:
 
 def matches(con: "Con") -> Markup:
     found = rows(con, named_queries()["matches_by_similarity"].sql)
-    lead = "Every candidate pair was measured; only the measured similarity decides. Identical texts are counted beneath the title and not drawn."
+    lead = "Sketches propose a pair, and its similarity decides. Identical texts are counted beneath the title and not drawn."
     estimated = con.execute("SELECT count(*) FROM matches WHERE NOT exact AND NOT identical").fetchall()[0][0]
     if estimated:
         lead += (
-            f" {plural(estimated, 'pair')} with a snapshot that holds no texts could not be measured: their similarity is estimated "
-            "from the sketches, with a standard error of up to 0.04 at 128 permutations."
+            f" The similarity of {plural(estimated, 'pair')} is the sketches' estimate, which left no doubt or had no text beside it: its "
+            "standard error is up to 0.04 at 128 permutations. All others were measured on the texts."
         )
     if not found:
         return section("Matches by similarity", lead, nothing("No pairs were measured."))
     series = [
         svg.Series("human", "copy of a snapshot document"),
-        svg.Series("steel", "copy within the crawl"),
-        svg.Series("not", "measured, no copy"),
+        svg.Series("steel", "copy within the crawl or of an earlier run"),
+        svg.Series("not", "no copy"),
     ]
     columns = {round(row["similarity_from"] * 20): row for row in found}
     steps = range(min(columns), 20)
     labels = [f"{step / 20:.2f}" for step in steps]
     stacks = [
-        [row["snapshot_duplicates"], row["crawl_duplicates"], row["snapshot_others"] + row["crawl_others"]]
+        [
+            row["snapshot_duplicates"],
+            row["crawl_duplicates"] + row["run_duplicates"],
+            row["snapshot_others"] + row["crawl_others"] + row["run_others"],
+        ]
         if (row := columns.get(step))
         else [0, 0, 0]
         for step in steps
@@ -252,7 +256,9 @@ def _reasons(tag: dict[str, Any], evidence: list[dict[str, Any]], pairs: list[di
     for row in pairs:
         if row["other"] == tag["canonical"]:
             how = "measured" if row["exact"] else "equal by its digest," if row["identical"] else "estimated"
-            said.append(("Copy of", f"{row['other']} in the {row['scope']}, {how} similarity {row['similarity']:.3f}"))
+            where = {"crawl": "in the crawl", "run": "in an earlier run"}.get(row["scope"], "in the snapshot")
+            more = ", captured at one URL" if row["address"] else ""
+            said.append(("Copy of", f"{row['other']} {where}, {how} similarity {row['similarity']:.3f}{more}"))
     return said
 
 

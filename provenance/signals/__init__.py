@@ -61,10 +61,11 @@ MATCHED = pa.schema(
         ("reference_attestation", pa.string()),
         ("similarity", pa.float64()),
         ("containment", pa.float64()),
+        ("exact", pa.bool_()),
     ]
 )
 """Columns of a match-stage batch; `identical` means that the identity form equals that of `reference`, a document of the
-snapshot that is eligible as human."""
+snapshot that is eligible as human, and `exact` that the shares were measured from the texts and not estimated from the sketches."""
 
 READING = pa.schema([("key", pa.string()), ("value", pa.float64()), ("detail", pa.string())])
 

@@ -9,8 +9,10 @@ SELECT
     m.similarity,
     m.containment,
     m.contained,
+    m.estimate,
     m.exact,
     m.identical,
+    m.address,
     t.origin
 FROM tags t
 LEFT JOIN matches m ON m.key = t.key AND m.other = t.canonical

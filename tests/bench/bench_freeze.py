@@ -28,7 +28,7 @@ WORKERS = 2
 GOAL_DOCUMENTS, GOAL_BYTES = 1_000_000, 4 << 30
 PER_FILE = 5000
 VOCABULARY, WORDS = 50_000, 480
-DATASETS = ("documents", "leaves", "signatures", "bands", "tags", "evidence")
+DATASETS = ("documents", "leaves", "signatures", "bands", "ids", "samples", "tags", "evidence")
 EVERY = 0.05
 """Seconds between two looks at the processes' memory."""
 

@@ -464,10 +464,14 @@ def kill_at(command: list[str], work: Path, moments: list[str]) -> None:
 def test_killed_anywhere_the_same_command_finishes_with_the_same_bytes(made: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipelines.cli", "curate", str(made / "new"), "--into", str(tmp_path / "run"), "--quiet"]
     command += ["--against", str(made / "snapshot"), "--workers", "2"]
-    kill_at(command, tmp_path / "run/_work", ["survey-*", "extract-*", "rank-*", "candidates-*", "measure-*", "resolve-*", "tag-*"])
+    kill_at(
+        command,
+        tmp_path / "run/_work",
+        ["survey-*", "extract-*", "rank-*", "equal-*", "candidates-*", "measure-*", "resolve-*", "tag-*"],
+    )
     assert same(tmp_path / "run", made / "run")
     frozen = [sys.executable, "-m", "pipelines.cli", "freeze", str(made / "old"), "--into", str(tmp_path / "snapshot"), "--quiet"]
-    kill_at([*frozen, "--cutoff", CUTOFF], tmp_path / "snapshot/_work", ["extract-*", "seal-*", "bands-*", "tree-*", "sources"])
+    kill_at([*frozen, "--cutoff", CUTOFF], tmp_path / "snapshot/_work", ["extract-*", "seal-*", "index-*", "tree-*", "sources"])
     assert same(tmp_path / "snapshot", made / "snapshot")
     mixed = [sys.executable, "-m", "pipelines.cli", "mix", str(made / "run"), "--snapshot", str(made / "snapshot"), "--quiet"]
     mixed += ["--floor", "0.5", "--min-attestation", "captured", "--into"]

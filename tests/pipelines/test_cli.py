@@ -47,6 +47,15 @@ def test_one_extractor_named_twice_is_one_and_two_are_refused() -> None:
         overrides("--extract=resiliparse", "--extract.extractor=trafilatura")
 
 
+def test_protect_may_repeat_takes_commas_and_is_the_key_of_the_configuration() -> None:
+    job = cli.parse(["curate", "in", "--into", "out", "--protect", "books/*", "--protect=a,b/*.gz"])[1]
+    assert config.resolve("curate", (), job.overrides)["match"].protect == ("a,b/*.gz", "books/*")  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match=r"--protect=.*books.* and --match\.protect=other"):
+        overrides("--protect=books/*", "--match.protect=other")
+    with pytest.raises(UsageError, match="protect"):
+        cli.parse(["freeze", "in", "--into", "out", "--cutoff", "2022-01-01", "--protect=books/*"])
+
+
 @pytest.mark.parametrize("verb", ["freeze", "curate"])
 def test_unknown_extractors_end_with_the_choices(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:

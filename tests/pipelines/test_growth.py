@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines import cli, freeze, redacting, verify
+from provenance import schema
 from provenance.identity import check_consistency, leaf_hash
 from store import files, index, manifest
 from store.errors import CheckFailed, UsageError
@@ -230,16 +231,38 @@ def test_a_redacted_text_is_gone_and_its_leaf_hash_stays(redacted: tuple[Path, l
         assert not (base / "snapshot" / path).exists()
 
 
-@pytest.mark.parametrize("job", ["3ecbcaa30654", "b3cbcaa3065b"])
+def test_a_redacted_document_is_in_no_index_and_all_others_are(
+    grown: tuple[Path, list[str]], redacted: tuple[Path, list[str], str]
+) -> None:
+    base, ids, name = redacted
+    old, new = version(grown[0], ids[1]), version(base, name)
+    keys = [pq.read_table(url, columns=["key"])["key"].to_pylist() for url in new.files("documents")]
+    gone = rows(new, "documents", "key", where="ineligible_reason = 'redacted: its author asked'")[0]["key"]
+    for dataset in schema.INDEXES:
+        held = [[row for url in one.files(dataset) for row in pq.read_table(url).to_pylist()] for one in (old, new)]
+        before = [row for row in held[0] if keys[row["part"]][row["row"]] != gone]
+        assert 0 < len(before) < len(held[0])
+        order = ("hash", "part", "row")
+        assert sorted(held[1], key=lambda row: [row[n] for n in order]) == sorted(before, key=lambda row: [row[n] for n in order])
+        assert any(".r00002-" in url for url in new.files(dataset))
+
+
+INDEXED = ("bands/00001-JOB-b004-r001of012.parquet", "ids/00001-JOB-r001of012.parquet", "samples/00001-JOB-r001of012.parquet")
+
+
+@pytest.mark.parametrize("job", ["3ecbcaa30654", "b3cbcaa3065b", "b12345678901"])
 def test_a_file_that_takes_anothers_place_sorts_there(job: str) -> None:
-    for path in (f"documents/00001-{job}-000003.parquet", f"bands/00001-{job}-b004-r000of001.parquet"):
+    for path in (f"documents/00001-{job}-000003.parquet", *INDEXED):
+        path = path.replace("JOB", job)
         folder = path.split("/")[0]
         new = redacting.renamed(path, "00002")
         assert new.startswith(f"{folder}/00001-{job}") and ".r00002" in new
         assert redacting.renamed(new, "00003").count(".r") == 1
         before, after = f"{folder}/00001-{job}-000002.parquet", f"{folder}/00002-{job}-000000.parquet"
         assert sorted([after, new, before]) == [before, new, after]
-    assert index.NAME.search(redacting.renamed(f"bands/00001-{job}-b004-r000of001.parquet", "00002"))
+    for path in INDEXED:
+        name = index.NAME.search(redacting.renamed(path.replace("JOB", job), "00002"))
+        assert name and (name["band"], name["part"], name["ranges"]) == ("004" if "bands" in path else None, "001", "012")
 
 
 def test_what_told_of_a_redacted_text_is_gone_too(grown: tuple[Path, list[str]], tmp_path: Path) -> None:

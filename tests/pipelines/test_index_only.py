@@ -95,11 +95,13 @@ def test_the_same_copies_are_dropped_for_the_same_documents(made: dict[str, Any]
 
 def test_every_match_against_an_index_is_an_estimate_near_what_the_texts_measure(made: dict[str, Any]) -> None:
     measured, estimated = made["full"].matches, made["blind"].matches
-    assert measured and all(row["exact"] for row in measured.values())
+    assert sum(row["exact"] for row in measured.values()) > len(measured) / 4, "the signatures leave too little in doubt to test"
     assert estimated and not any(row["exact"] for row in estimated.values())
     for pair in measured.keys() & estimated.keys():
         truth, guess = measured[pair], estimated[pair]
-        assert guess["identical"] == truth["identical"]
+        assert guess["identical"] == truth["identical"] and guess["estimate"] == truth["estimate"]
+        # What the signatures decided beyond doubt is told as they tell it, and the texts are not read.
+        assert truth["exact"] or {**truth} == {**guess, "snapshot": truth["snapshot"]}
         # Four standard errors of the estimate at 128 permutations.
         assert guess["similarity"] == pytest.approx(truth["similarity"], abs=0 if truth["identical"] else 4 * (0.25 / 128) ** 0.5)
     assert {name for name, _ in estimated} >= {"near twin", "near twin again"}
@@ -111,10 +113,9 @@ def test_the_run_says_that_its_matches_are_estimates(made: dict[str, Any]) -> No
     for name, blind in (("full", False), ("blind", True)):
         run = made[name].run
         assert [known["index_only"] for known in run.manifest["snapshots"]] == [blind]
-        assert bool(run.manifest["counts"]["pairs_estimated"]) is blind
+        assert run.manifest["counts"]["pairs_estimated"] > 0
         report.run(run.url, str(made["base"] / f"{name}.html"))
         text = (made["base"] / f"{name}.html").read_text()
-        assert ("estimated similarity" in text) is blind
         assert ("holds no texts" in text) is blind
 
 
@@ -122,7 +123,10 @@ def test_redacted_documents_match_nothing_and_the_others_as_before(made: dict[st
     full, holed, old = made["full"], made["holed"], made["old"]
     gone = {old["old-1"], old["old-7"]}
     assert holed.dropped == {name: key for name, key in full.dropped.items() if key not in gone}
-    assert all(row["exact"] for row in holed.matches.values())
+    told = {pair: row for pair, row in full.matches.items() if pair[1] not in gone}
+    assert {pair: {**row, "snapshot": None} for pair, row in holed.matches.items()} == {
+        pair: {**row, "snapshot": None} for pair, row in told.items()
+    }
     assert not {other for _, other in holed.matches} & gone
 
 
@@ -132,7 +136,7 @@ def test_a_copy_inherits_the_level_of_the_best_leaf(made: dict[str, Any]) -> Non
 
 
 def test_signatures_that_are_not_what_was_frozen_are_refused(made: dict[str, Any], tmp_path: Path) -> None:
-    blind = mixes.snapshot(tmp_path / "blind", [document(n) for n in range(3)], sketch=MinHash(), index_only=True)
+    blind = mixes.snapshot(tmp_path / "blind", [document(n) for n in range(6, 9)], sketch=MinHash(), index_only=True)
     Path(blind.files("signatures")[0]).write_bytes(b"PAR1")
     with pytest.raises(CheckFailed, match="signatures/"):
         curate.run([str(made["base"] / "crawl.jsonl")], str(tmp_path / "run"), [blind.url], QUIET)

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipelines import runner
 from pipelines.runner import Runner, check_beam_args, missing
@@ -59,6 +61,24 @@ def test_a_shuffle_is_cut_into_pieces_that_fit_into_memory(
     assert all(len(chunk) * 6 * weight / 12 <= runner.SHUFFLE for chunk in chunks)
     # A rerun of a few of them is cut by what these hold, not by what all do.
     assert len(runner._chunks(list(of.parts), [4, 5], 12, 1)) == 1
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 3 * runner.SHUFFLE), min_size=3, max_size=3), max_size=3),
+    st.sets(st.integers(0, 19), min_size=1),
+    st.integers(1, 4),
+)
+def test_a_shuffle_whose_partitions_are_unequal_is_cut_by_what_they_hold(
+    sent: list[list[int]], missing: set[int], workers: int
+) -> None:
+    bounds = ((0, 4), (4, 5), (5, 20))
+    spread = [[[start, stop, size] for (start, stop), size in zip(bounds, sizes, strict=True)] for sizes in sent]
+    parts = [{"name": str(i), "spread": one, "weight": sum(size for _, _, size in one)} for i, one in enumerate(spread)]
+    chunks = runner._chunks(parts, sorted(missing), 20, workers)
+    assert [p for chunk in chunks for p in chunk] == sorted(missing)
+    held = [sum(size / (b - a) for one in spread for a, b, size in one if a <= p < b) for p in range(20)]
+    for chunk in chunks:
+        assert chunk and (len(chunk) == 1 or sum(held[p] for p in chunk) <= runner.SHUFFLE + 20)
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -2,13 +2,13 @@
 
 import json
 import random
-from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance import bands
@@ -25,13 +25,17 @@ def sketch(texts: list[str], options: MinHash = OPTIONS) -> tuple[np.ndarray, np
     return matrix(batch.column("signature")), batch.column("shingles").to_numpy()
 
 
-def candidates(texts: list[str], ranges: int = 4, limit: int = 10**6) -> set[tuple[int, int]]:
-    signatures, shingles = sketch(texts)
+def together(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> list[tuple[int, int]]:
+    return [pair for left, right in pairs for pair in zip(left.tolist(), right.tolist(), strict=True)]
+
+
+def candidates(texts: list[str]) -> set[tuple[int, int]]:
+    hashes = bands.band_hashes(sketch(texts)[0], OPTIONS)
     found: set[tuple[int, int]] = set()
-    for _, table in bands.split(np.arange(len(texts)), signatures, shingles, OPTIONS, ranges):
-        later, earlier, skipped = bands.pairs_within(table["hash"].to_numpy(), table["document"].to_numpy(), limit)
+    for band in hashes.T:
+        pairs, skipped = bands.pairs_within(band, np.arange(len(texts)), 10**6)
         assert skipped == 0
-        found |= set(zip(later.tolist(), earlier.tolist(), strict=True))
+        found |= set(together(pairs))
     return found
 
 
@@ -82,31 +86,11 @@ def test_wrong_bands_and_widths_are_refused() -> None:
         bands.band_hashes(signature[:, :64], OPTIONS)
 
 
-@settings(deadline=None)  # the first example compiles the kernel
-@given(st.lists(st.integers(0, 2**64 - 1), min_size=1), st.integers(1, 300), st.integers(0, 40))
-def test_partitions_rise_with_the_hash(hashes: list[int], ranges: int, band: int) -> None:
-    array = np.array(sorted(hashes), np.uint64)
-    found = bands.partition(band, array, ranges)
-    assert (np.diff(found) >= 0).all()
-    assert found.tolist() == [band * ranges + (h >> 32) * ranges // 2**32 for h in array.tolist()]
-
-
-def test_split_is_sorted_complete_and_without_empty_documents() -> None:
-    rng = random.Random(0)
-    texts = [" ".join(words(rng, 30)) for _ in range(50)] + ["", "...", ""]
-    signatures, shingles = sketch(texts)
-    places = np.arange(len(texts))[::-1] * 7
-    rows = Counter()
-    for partition, table in bands.split(places, signatures, shingles, OPTIONS, 8):
-        hashes, documents = table["hash"].to_numpy(), table["document"].to_numpy()
-        assert sorted(zip(hashes.tolist(), documents.tolist(), strict=True)) == list(
-            zip(hashes.tolist(), documents.tolist(), strict=True)
-        )
-        assert set(bands.partition(partition // 8, hashes, 8).tolist()) == {partition}
-        rows.update(documents.tolist())
-    assert rows == {int(places[i]): 25 for i in range(50)}
-    some = list(bands.split(places, signatures, shingles, OPTIONS, 8, [3]))
-    assert {partition // 8 for partition, _ in some} == {3}
+@pytest.mark.parametrize("kind", [np.uint32, np.uint64])
+def test_minima_of_both_widths_are_hashed_as_numbers(kind: type) -> None:
+    signatures = np.random.default_rng(0).integers(0, np.iinfo(kind).max, (3, 128), kind, endpoint=True)
+    assert bands.band_hashes(signatures, OPTIONS, [2]).tolist() == [[reference_hash(s[10:15], 2)] for s in signatures.tolist()]
+    assert bands.band_hashes(signatures.astype(np.uint64), OPTIONS).tolist() == bands.band_hashes(signatures, OPTIONS).tolist()
 
 
 def test_ipc_gives_one_sorted_table_for_any_order_of_arrival() -> None:
@@ -135,17 +119,31 @@ def columns(rows: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
     return np.array([h for h, _ in rows], np.uint64), np.array([d for _, d in rows], np.int64)
 
 
-@settings(deadline=None)  # the first example compiles the kernel
-@given(small, small)
-def test_join_equals_brute_force(queries: list, index: list) -> None:
-    left, right = bands.join(*columns(queries), *columns(index))
-    expected = sorted((q, i) for h, q in queries for k, i in index if h == k)
-    assert sorted(zip(left.tolist(), right.tolist(), strict=True)) == expected
+@given(small, small, st.integers(1, 9))
+def test_join_equals_brute_force(queries: list, index: list, most: int) -> None:
+    chunks = list(bands.join(*columns(queries), *columns(index), most))
+    assert all(len(left) == most for left, _ in chunks[:-1])
+    assert together(chunks) == [(q, i) for h, q in sorted(queries) for k, i in sorted(index) if h == k]
 
 
-@settings(deadline=None)  # the first example compiles the kernel
-@given(st.lists(st.integers(0, 4), max_size=40), st.integers(1, 6), st.randoms(use_true_random=False))
-def test_pairs_within_equal_brute_force(hashes: list[int], limit: int, rng: random.Random) -> None:
+@given(small, small, st.integers(1, 20))
+def test_an_index_may_be_joined_in_slices(queries: list, index: list, size: int) -> None:
+    hashes, documents = columns(index)
+    sliced = [bands.join(*columns(queries), hashes[i : i + size], documents[i : i + size]) for i in range(0, len(index), size)]
+    assert sorted(pair for pairs in sliced for pair in together(pairs)) == sorted(
+        together(bands.join(*columns(queries), hashes, documents))
+    )
+
+
+def test_a_hot_bucket_is_joined_in_pieces() -> None:
+    hashes, documents = np.zeros(3000, np.uint64), np.arange(3000)
+    chunks = bands.join(hashes, documents, hashes, documents)
+    sizes = [len(left) for left, _ in chunks]
+    assert (sum(sizes), max(sizes)) == (9_000_000, bands.PAIRS)
+
+
+@given(st.lists(st.integers(0, 4), max_size=40), st.integers(1, 6), st.integers(1, 9), st.randoms(use_true_random=False))
+def test_pairs_within_equal_brute_force(hashes: list[int], limit: int, most: int, rng: random.Random) -> None:
     documents = rng.sample(range(1000), len(hashes))
     order = rng.sample(range(1000), len(hashes))
     rows = sorted(zip(hashes, order, documents, strict=True))
@@ -154,19 +152,22 @@ def test_pairs_within_equal_brute_force(hashes: list[int], limit: int, rng: rand
         bucket = [d for g, _, d in rows if g == h]
         expected += [(bucket[i], earlier) for i in range(len(bucket)) for earlier in bucket[:i][:limit]]
         total += len(bucket) * (len(bucket) - 1) // 2
-    left, right, skipped = bands.pairs_within(
-        np.array(hashes, np.uint64), np.array(documents, np.int64), limit, np.array(order, np.int64)
+    pairs, skipped = bands.pairs_within(
+        np.array(hashes, np.uint64), np.array(documents, np.int64), limit, np.array(order, np.int64), most
     )
-    assert sorted(zip(left.tolist(), right.tolist(), strict=True)) == sorted(expected)
+    chunks = list(pairs)
+    assert all(len(later) == most for later, _ in chunks[:-1])
+    assert sorted(together(chunks)) == sorted(expected)
     assert skipped == total - len(expected)
 
 
 def test_a_hot_bucket_costs_no_square() -> None:
     n = 200_000
-    left, right, skipped = bands.pairs_within(np.zeros(n, np.uint64), np.arange(n), 10)
-    assert len(left) == 10 * n - 55
-    assert skipped == n * (n - 1) // 2 - len(left)
-    assert right.max() == 9
+    pairs, skipped = bands.pairs_within(np.zeros(n, np.uint64), np.arange(n), 10)
+    chunks = list(pairs)
+    assert sum(len(later) for later, _ in chunks) == 10 * n - 55
+    assert skipped == n * (n - 1) // 2 - (10 * n - 55)
+    assert max(earlier.max() for _, earlier in chunks) == 9
     with pytest.raises(ValueError, match="bucket_limit"):
         bands.pairs_within(np.zeros(2, np.uint64), np.arange(2), 0)
 
@@ -193,6 +194,6 @@ def test_recall_of_planted_near_copies() -> None:
 def test_unrelated_texts_give_no_duplicate() -> None:
     rng = random.Random(6)
     texts = [" ".join(words(rng, rng.randrange(60, 200), 2000)) for _ in range(5000)]
-    left, right = np.array(sorted(candidates(texts, 1)) or np.empty((0, 2)), np.int64).T
+    left, right = np.array(sorted(candidates(texts)) or np.empty((0, 2)), np.int64).T
     assert not duplicate(measure(pa.array(texts), left, right, OPTIONS), Match()).any()
     assert len(left) < 50

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from provenance import schema
-from provenance.minhash import MinHash, check_compatible, matrix, minhash, parameters, permutations
+from provenance.minhash import MinHash, agreeing, check_compatible, matrix, minhash, parameters, permutations
 from provenance.shingles import shingle_hashes
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "match.json").read_text(encoding="utf-8"))
@@ -71,6 +71,21 @@ def test_two_threads_get_the_same() -> None:
         assert all(found.equals(expected) for found in pool.map(lambda _: minhash(texts, MinHash()), range(6)))
 
 
+@pytest.mark.parametrize("bits", [32, 64])
+def test_agreeing_counts_equal_minima(bits: int) -> None:
+    draw = np.random.default_rng(3)
+    left, right = draw.integers(0, 3, (2, 50, 112)).astype(f"uint{bits}")
+    right[7] = left[7]
+    counts = agreeing(left, right)
+    assert counts.dtype == np.int64
+    assert counts.tolist() == (left == right).sum(1).tolist() and counts[7] == 112
+    assert agreeing(left[::2], right[::2]).tolist() == counts[::2].tolist()
+    assert agreeing(left[:0], right[:0]).tolist() == []
+    for wrong in (right[1:], right[:, 1:], right.astype(np.int32), right.reshape(-1)):
+        with pytest.raises(ValueError, match="cannot be compared row by row"):
+            agreeing(left, wrong)
+
+
 @pytest.mark.parametrize(
     ("wrong", "named"),
     [
@@ -89,8 +104,8 @@ def test_impossible_settings_are_refused(wrong: dict, named: str) -> None:
         msgspec.convert(wrong, MinHash)
 
 
-def test_unknown_settings_and_schemes_are_refused() -> None:
-    for wrong in ({"band": 25}, {"scheme": "legacy"}):
+def test_unknown_settings_and_presets_are_refused() -> None:
+    for wrong in ({"band": 25}, {"scheme": "legacy"}, {"preset": "fineweb"}):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(wrong, MinHash)
 
@@ -99,7 +114,9 @@ def test_parameters_say_everything() -> None:
     found = parameters(MinHash())
     assert json.loads(json.dumps(found)) == found
     assert found["unicode"] == unicodedata.unidata_version
-    assert set(MinHash.__struct_fields__) | {"normaliser", "hash", "permutations_sha256"} < set(found)
+    fixed = {"normaliser", "unicode", "tokens", "unspaced", "hash", "scheme", "bits", "permutations_sha256"}
+    assert set(found) == set(MinHash.__struct_fields__) | fixed
+    assert next(iter(found)) == "preset"
     a, b = permutations(MinHash())
     assert found["permutations_sha256"] == hashlib.sha256(a.tobytes() + b.tobytes()).hexdigest()
     # The family must not change under us with a release of datasketch.

@@ -1,6 +1,8 @@
 """Measured similarity against Python sets, and the exactness of the thresholds."""
 
 import itertools
+import json
+import math
 from fractions import Fraction
 
 import msgspec
@@ -10,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines import config
 from provenance.minhash import MinHash, matrix, minhash
 from provenance.shingles import shingle_hashes
-from provenance.similarity import MEASURES, Match, duplicate, estimate, measure, similarity, threshold
+from provenance.similarity import ERROR, MEASURES, Match, decide, duplicate, estimate, measure, similarity, threshold
 
 OPTIONS = MinHash()
 ONE = MinHash(shingle=1, bands=1)
@@ -101,7 +104,15 @@ def test_texts_and_numbers_give_one_configuration() -> None:
     from_text = msgspec.convert({"similarity": "0.8", "containment": "1.0"}, Match)
     assert from_yaml == from_text
     assert threshold("similarity", from_yaml.similarity) == Fraction(4, 5)
-    assert msgspec.to_builtins(Match()) == {"similarity": "0.75", "containment": "0.85", "near": "drop", "bucket_limit": 128}
+    assert msgspec.to_builtins(Match()) == {
+        "similarity": "0.75",
+        "containment": "0.85",
+        "near": "drop",
+        "url": "keep",
+        "bucket_limit": 128,
+        "common": 64,
+        "protect": (),
+    }
 
 
 @pytest.mark.parametrize("wrong", ["0", "-0.5", "1.01", "nan", "inf", "1/0", "much", "", "0.12345678901", 1.5])
@@ -112,11 +123,26 @@ def test_impossible_thresholds_are_refused(wrong: object) -> None:
 
 
 def test_other_impossible_settings_are_refused() -> None:
-    with pytest.raises(ValueError, match="bucket_limit"):
-        Match(bucket_limit=0)
-    for wrong in ({"near": "maybe"}, {"threshold": "0.8"}):
+    for name in ("bucket_limit", "common"):
+        with pytest.raises(ValueError, match=f"match.{name} is 0"):
+            Match(**{name: 0})
+    for wrong in ({"near": "maybe"}, {"url": "maybe"}, {"threshold": "0.8"}, {"protect": "all"}, {"protect": [1]}):
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(wrong, Match)
+
+
+@pytest.mark.parametrize("wrong", ["", "  ", "/data/*", "s3://bucket/*"])
+def test_patterns_that_protect_nothing_are_refused(wrong: str) -> None:
+    with pytest.raises(ValueError, match="relative to the SOURCE"):
+        Match(protect=("crawl/*", wrong))
+
+
+def test_protected_sources_have_one_configuration_in_any_order_and_from_anywhere() -> None:
+    given_in_yaml = msgspec.convert({"protect": ["b/*", "a*", "b/*"]}, Match)
+    typed = config.resolve("curate", [], [("match.protect", "a*,b/*")])["match"]
+    listed = config.resolve("curate", [], [("match.protect", '["b/*", "a*"]')])["match"]
+    assert given_in_yaml == typed == listed and typed.protect == ("a*", "b/*")
+    assert config.restore(json.loads(json.dumps(config.plain({"match": typed}))), "curate")["match"] == typed
 
 
 def agreeing(equal: int, left: int, right: int, options: Match, permutations: int = 128) -> tuple[dict, bool]:
@@ -179,3 +205,80 @@ def test_no_estimates() -> None:
     none = np.zeros((0, 128), np.uint32)
     measures, found = estimate(none, none, np.zeros(0, np.int32), np.zeros(0, np.int32), Match())
     assert measures.num_rows == len(found) == 0
+
+
+def tail(permutations: int, share: float, agree: int, above: bool) -> float:
+    """Probability that a binomial count is `agree` or more, or `agree` or fewer, exactly."""
+    p = Fraction(share).limit_denominator(10**6)
+    counts = range(agree, permutations + 1) if above else range(agree + 1)
+    return float(sum(math.comb(permutations, i) * p**i * (1 - p) ** (permutations - i) for i in counts))
+
+
+@pytest.mark.parametrize("permutations", [64, 128, 256])
+def test_what_is_certain_is_wrong_at_most_as_often_as_it_says(permutations: int) -> None:
+    # Sizes so large that counts of shingles are as fine as the similarity itself; only the similarity decides.
+    size, limit = np.array([10**9]), Match(similarity="0.75", containment="1")
+    counts = np.arange(permutations + 1)
+    certain, found = decide(counts, permutations, size, size, limit)
+    assert certain.shape == found.shape == counts.shape
+    yes, no = counts[certain & found], counts[certain & ~found]
+    assert len(yes) and len(no) and yes.min() > no.max()
+    assert 0.01 * ERROR < tail(permutations, 0.75, int(yes.min()), above=True) < ERROR
+    assert 0.01 * ERROR < tail(permutations, 0.75, int(no.max()), above=False) < ERROR
+    assert np.array_equal(counts[~certain], np.arange(no.max() + 1, yes.min()))
+    # The bound is tight but for what Chernoff's leaves.
+    assert tail(permutations, 0.75, int(yes.min()) - 6, above=True) > ERROR
+    assert tail(permutations, 0.75, int(no.max()) + 6, above=False) > ERROR
+
+
+def test_far_pairs_are_practically_never_taken_for_duplicates() -> None:
+    size = np.array([1000])
+    certain, found = decide(np.arange(129), 128, size, size, Match())
+    assert tail(128, 0.5, int(np.flatnonzero(certain & found)[0]), above=True) < 1e-19
+
+
+@given(
+    st.integers(1, 300).flatmap(lambda k: st.tuples(st.just(k), st.integers(0, k))),
+    st.integers(0, 2**31 - 1) | st.integers(0, 50),
+    st.integers(0, 2**31 - 1) | st.integers(0, 50),
+    st.sampled_from(["0.001", "0.5", "0.75", "0.999999999", "1"]),
+    st.sampled_from(["0.001", "0.5", "0.85", "0.999999999", "1"]),
+)
+def test_what_is_certain_is_what_the_estimate_says(minima: tuple[int, int], left: int, right: int, near: str, inside: str) -> None:
+    permutations, agree = minima
+    options = Match(similarity=near, containment=inside)
+    certain, found = decide(np.array([agree]), permutations, np.array([left]), np.array([right]), options)
+    if left == 0 or right == 0:
+        assert certain.tolist() == [True] and found.tolist() == [False]
+    if certain[0]:
+        assert agreeing(agree, left, right, options, permutations)[1] == bool(found[0])
+
+
+def test_decisions_broadcast_and_follow_from_the_sizes() -> None:
+    agree = np.full((2, 3), 90)
+    certain, found = decide(agree, 128, np.array([[100], [1000]]), np.array([100, 60, 10_000]), Match())
+    assert certain.shape == found.shape == (2, 3)
+    # What is far smaller is wholly contained if so much agrees; what is 16 times as large is no duplicate for that.
+    assert (certain[0, 2], found[0, 2]) == (True, True) and (certain[1, 1], found[1, 1]) == (True, False)
+    assert not certain[0, 0]
+
+
+@pytest.mark.parametrize("preset", ["lowbackground", "fineweb_2"])
+def test_clear_pairs_of_real_sketches_are_decided_as_their_texts_are(preset: str) -> None:
+    rng, letters = np.random.default_rng(11), str.maketrans("0123456789", "abcdefghij")
+    texts = []
+    for n in range(300):
+        base = [f"w{n}x{i}".translate(letters) for i in range(int(rng.integers(5, 300)))]
+        share = rng.random() ** 3
+        texts += [" ".join(base), " ".join(word[::-1] if rng.random() < share else word for word in base)]
+    left, right = np.arange(0, 600, 2), np.arange(1, 600, 2)
+    options = MinHash(preset=preset)
+    sketch = minhash(pa.array(texts), options)
+    minima, sizes = matrix(sketch.column("signature")), sketch.column("shingles").to_numpy()
+    assert minima.dtype == (np.uint64 if preset == "fineweb_2" else np.uint32)
+    agree = (minima[left] == minima[right]).sum(axis=1)
+    certain, found = decide(agree, minima.shape[1], sizes[left], sizes[right], Match())
+    assert 100 < certain.sum() < 300 and 10 < found[certain].sum() < certain.sum()
+    assert np.array_equal(found[certain], duplicate(measure(pa.array(texts), left, right, options), Match())[certain])
+    _, guessed = estimate(minima[left], minima[right], sizes[left], sizes[right], Match())
+    assert np.array_equal(guessed[certain], found[certain])

@@ -1,141 +1,176 @@
 """The survivor rule against brute force over random graphs, chains, copies, and independence of order."""
 
 import random
-import time
+import tracemalloc
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.minhash import MinHash
 from provenance.similarity import Match, duplicate, measure
-from provenance.survivors import orient, positions, survivors
+from provenance.survivors import Survivors
+
+Pair = tuple[int, int, float]
+"""Two documents, each a rank or -1, -2 ... for those of a reference, and their similarity."""
 
 
-def run(n: int, pairs: list[tuple[int, int, float, bool]], ranks: list[int], reference: list[bool]) -> list[int]:
-    left, right, similarity, identical = (list(column) for column in zip(*pairs, strict=True)) if pairs else ([], [], [], [])
-    return survivors(
-        np.array(ranks, np.int64),
-        np.array(left, np.int64),
-        np.array(right, np.int64),
-        np.array(similarity, np.float64),
-        np.array(identical, np.bool_),
-        np.array(reference, np.bool_),
-    ).tolist()
+def merit(pair: Pair) -> tuple:
+    """The order in which the pairs of one document are read: references first, then the most similar, then the earliest."""
+    _, other, similarity = pair
+    return other >= 0, -similarity, abs(other)
 
 
-def brute_force(n: int, pairs: list[tuple[int, int, float, bool]], ranks: list[int], reference: list[bool]) -> list[int]:
-    order = sorted(range(n), key=lambda i: (not reference[i], ranks[i]))
-    kept: list[int] = []
-    canonical = [-1] * n
-    for document in order:
-        options = []
-        for a, b, similarity, identical in pairs:
+def run(n: int, pairs: list[Pair], protected: int = 0, cuts: list[int] | None = None) -> dict[int, Pair]:
+    """The deciding pair of each document that has one, by a pass over batches that are cut anywhere."""
+    turned = [(max(a, b), min(a, b), s) for a, b, s in pairs]
+    ordered = sorted((pair for pair in turned if pair[0] >= 0), key=lambda pair: (pair[0], merit(pair)))
+    left, right = (np.array([pair[side] for pair in ordered], np.int64) for side in (0, 1))
+    found, state = {}, Survivors(n, protected)
+    edges = sorted({0, len(ordered), *(cut % (len(ordered) + 1) for cut in cuts or [])})
+    for start, stop in zip(edges, [*edges[1:], len(ordered)], strict=True):
+        for place in state.take(left[start:stop], right[start:stop], right[start:stop] < 0):
+            pair = ordered[start + int(place)]
+            assert pair[0] not in found
+            found[pair[0]] = pair
+    gone = state.dropped(np.arange(n))
+    assert np.flatnonzero(gone).tolist() == sorted(document for document in found if document >= protected)
+    return found
+
+
+def brute_force(n: int, pairs: list[Pair], protected: int) -> dict[int, Pair]:
+    """The rule as it is said: in order, dropped if and only if there is a pair with one that is kept and comes first."""
+    found: dict[int, Pair] = {}
+    for document in range(n):
+        rivals = []
+        for a, b, similarity in pairs:
             for mine, other in ((a, b), (b, a)):
-                if mine == document and other in kept:
-                    options.append((not identical, not reference[other], -similarity, ranks[other], other))
-        if options and not reference[document]:
-            canonical[document] = min(options)[-1]
-        else:
-            kept.append(document)
-    return canonical
+                if mine == document and other < document and (other < 0 or other not in found or other < protected):
+                    rivals.append((mine, other, similarity))
+        if rivals:
+            found[document] = min(rivals, key=merit)
+    return found
 
 
 @st.composite
-def graphs(draw: st.DrawFn) -> tuple[int, list, list, list]:
-    n = draw(st.integers(1, 12))
-    places = st.integers(0, n - 1)
-    pairs = draw(st.lists(st.tuples(places, places, st.sampled_from([0.75, 0.8, 0.9, 1.0]), st.booleans()), max_size=30))
-    pairs = [pair for pair in pairs if pair[0] != pair[1]]
-    return n, pairs, draw(st.permutations(range(n))), draw(st.lists(st.booleans(), min_size=n, max_size=n))
+def graphs(draw: st.DrawFn) -> tuple[int, list[Pair], int]:
+    n = draw(st.integers(1, 20))
+    documents = st.integers(-4, n - 1)
+    pairs = draw(st.lists(st.tuples(documents, documents, st.sampled_from([0.5, 0.75, 0.8, 1.0])), max_size=50))
+    return n, [(a, b, s) for a, b, s in pairs if a != b], draw(st.integers(0, n))
 
 
 @settings(deadline=None)  # the first example compiles the kernel
-@given(graphs(), st.randoms(use_true_random=False))
-def test_any_graph_in_any_order(graph: tuple, rng: random.Random) -> None:
-    n, pairs, ranks, reference = graph
-    expected = brute_force(n, pairs, ranks, reference)
-    assert run(n, pairs, ranks, reference) == expected
-    shuffled = [(b, a, s, i) if rng.random() < 0.5 else (a, b, s, i) for a, b, s, i in pairs]
+@given(graphs(), st.randoms(use_true_random=False), st.lists(st.integers(0, 100), max_size=8))
+def test_any_graph_in_any_order_direction_repetition_and_batches(graph: tuple, rng: random.Random, cuts: list[int]) -> None:
+    n, pairs, protected = graph
+    expected = brute_force(n, pairs, protected)
+    assert run(n, pairs, protected) == expected
+    shuffled = [(b, a, s) if rng.random() < 0.5 else (a, b, s) for a, b, s in pairs]
     rng.shuffle(shuffled)
-    assert run(n, shuffled + shuffled[:3], ranks, reference) == expected
+    assert run(n, shuffled + shuffled[:3], protected, cuts) == expected
 
 
 @settings(deadline=None)  # the first example compiles the kernel
 @given(graphs())
-def test_what_a_dropped_document_names(graph: tuple) -> None:
-    n, pairs, ranks, reference = graph
-    canonical = run(n, pairs, ranks, reference)
-    place = positions(np.array(ranks), np.array(reference))
-    adjacent = {frozenset(pair[:2]) for pair in pairs}
-    for document, other in enumerate(canonical):
-        if other >= 0:
-            assert canonical[other] == -1
-            assert frozenset((document, other)) in adjacent
-            assert place[other] < place[document]
-            assert not reference[document]
-    for a, b, *_ in pairs:
-        assert canonical[a] >= 0 or canonical[b] >= 0 or (reference[a] and reference[b])
-
-
-@settings(deadline=None)  # the first example compiles the kernel
-@given(graphs(), st.randoms(use_true_random=False))
-def test_the_numbering_of_documents_does_not_matter(graph: tuple, rng: random.Random) -> None:
-    n, pairs, ranks, reference = graph
-    new = rng.sample(range(n), n)
-    old = [new.index(i) for i in range(n)]
-    renamed = run(n, [(new[a], new[b], s, i) for a, b, s, i in pairs], [ranks[i] for i in old], [reference[i] for i in old])
-    expected = run(n, pairs, ranks, reference)
-    assert [renamed[new[i]] for i in range(n)] == [new[c] if c >= 0 else -1 for c in expected]
+def test_what_is_dropped_and_what_is_kept(graph: tuple) -> None:
+    n, pairs, protected = graph
+    found = run(n, pairs, protected)
+    gone = {document for document in found if document >= protected}
+    given_pairs = {(frozenset((a, b)), s) for a, b, s in pairs}
+    for document in gone:
+        _, canonical, similarity = found[document]
+        assert canonical not in gone and canonical < document
+        assert (frozenset((document, canonical)), similarity) in given_pairs
+        assert document >= protected
+    for a, b, _ in pairs:
+        later, earlier = max(a, b), min(a, b)
+        assert later < protected or later in gone or earlier in gone
 
 
 def test_a_chain_is_not_closed() -> None:
     words = [f"w{i}" for i in range(240)]
     texts = pa.array([" ".join(words[start : start + 200]) for start in (0, 20, 40)])
     left, right = np.array([1, 2, 2]), np.array([0, 1, 0])
-    measures = measure(texts, left, right, MinHash())
-    found = duplicate(measures, Match())
+    found = duplicate(measure(texts, left, right, MinHash()), Match())
     assert found.tolist() == [True, True, False]
-    pairs = [(int(a), int(b), 0.8, False) for a, b in zip(left[found], right[found], strict=True)]
-    assert run(3, pairs, [0, 1, 2], [False] * 3) == [-1, 0, -1]
-    assert run(3, pairs, [1, 0, 2], [False] * 3) == [1, -1, 1]
+    pairs = [(int(a), int(b), 0.8) for a, b in zip(left[found], right[found], strict=True)]
+    assert run(3, pairs) == {1: (1, 0, 0.8)}
+    # With the middle one first in the order of survival, both its neighbours copy it.
+    place = [1, 0, 2]
+    assert run(3, [(place[a], place[b], s) for a, b, s in pairs]) == {1: (1, 0, 0.8), 2: (2, 0, 0.8)}
+
+
+@pytest.mark.parametrize("reach", [1, 3])
+def test_a_chain_of_ten_thousand_daily_edits_keeps_every_one_that_is_far_enough(reach: int) -> None:
+    n = 10_000
+    pairs = [(day, day - back, 1 - back / 10) for day in range(n) for back in range(1, reach + 1) if day >= back]
+    found = run(n, pairs)
+    kept = [day for day in range(n) if day not in found]
+    assert kept == list(range(0, n, reach + 1))
+    assert all(document - pair[1] <= reach for document, pair in found.items())
+    everywhere = run(n, [(b, a, s) for a, b, s in reversed(pairs)], cuts=list(range(0, len(pairs), 7)))
+    assert everywhere == found
 
 
 def test_three_copies_of_one_reference_all_go_and_name_it() -> None:
-    texts = pa.array(["one text of some length that is copied three times over"] * 4)
-    left, right = np.array([1, 2, 3, 2, 3, 3]), np.array([0, 0, 0, 1, 1, 2])
-    measures = measure(texts, left, right, MinHash())
-    assert duplicate(measures, Match()).all()
-    pairs = [
-        (a, b, s, True) for a, b, s in zip(left.tolist(), right.tolist(), measures.column("similarity").to_pylist(), strict=True)
-    ]
-    for ranks in ([3, 0, 1, 2], [0, 1, 2, 3], [2, 3, 0, 1]):
-        assert run(4, pairs, ranks, [True, False, False, False]) == [-1, 0, 0, 0]
+    pairs = [(a, b, 1.0) for a in range(3) for b in range(-1, a)]
+    assert run(3, pairs) == {a: (a, -1, 1.0) for a in range(3)}
 
 
-def test_preference_among_kept_documents() -> None:
-    reference = [True, False, True, False, False]
-    pairs = [(4, 0, 0.8, False), (4, 1, 0.8, True), (4, 2, 0.9, False), (4, 3, 1.0, False)]
-    assert run(5, pairs, [0, 1, 2, 3, 4], reference)[4] == 1
-    assert run(5, pairs[:1] + pairs[2:], [0, 1, 2, 3, 4], reference)[4] == 2
-    assert run(5, [pairs[0], pairs[3]], [0, 1, 2, 3, 4], reference)[4] == 0
-    assert run(5, [(4, 1, 0.8, False), (4, 3, 0.8, False)], [0, 3, 2, 1, 4], reference)[4] == 3
+def test_a_protected_document_stays_and_drops_what_comes_after() -> None:
+    pairs = [(0, -1, 0.9), (1, 0, 0.9), (2, 1, 0.9), (3, 0, 0.8)]
+    found = run(4, pairs, protected=2)
+    assert found == {0: (0, -1, 0.9), 1: (1, 0, 0.9), 2: (2, 1, 0.9), 3: (3, 0, 0.8)}
+    state = Survivors(4, 2)
+    state.take(np.array([0, 1, 2, 3]), np.array([7, 0, 1, 0]), np.array([True, False, False, False]))
+    assert state.dropped(np.arange(4)).tolist() == [False, False, True, True]
 
 
-def test_orient_puts_the_later_document_left() -> None:
-    place = positions(np.array([0, 1, 2]), np.array([False, False, True]))
-    assert place.tolist() == [1, 2, 0]
-    left, right = orient(np.array([0, 0, 2]), np.array([1, 2, 1]), place)
-    assert [left.tolist(), right.tolist()] == [[1, 0, 1], [0, 2, 2]]
+def test_of_several_kept_ones_the_first_pair_counts() -> None:
+    pairs = [(4, -1, 0.75), (4, -2, 0.8), (4, 1, 1.0)]
+    assert run(5, pairs)[4] == (4, -2, 0.8)
+    assert run(5, pairs[2:])[4] == (4, 1, 1.0)
+    assert run(5, [(4, 1, 0.8), (4, 3, 0.8)])[4] == (4, 1, 0.8)
 
 
-def test_a_million_pairs_take_seconds() -> None:
+@pytest.mark.parametrize(
+    ("left", "right", "outside"),
+    [
+        ([1], [1], [False]),
+        ([1], [2], [False]),
+        ([1], [-1], [False]),
+        ([2, 1], [0, 0], [False, False]),
+        ([5], [0], [False]),
+        ([-1], [0], [True]),
+    ],
+)
+def test_pairs_that_would_settle_a_document_too_soon_are_refused(left: list, right: list, outside: list) -> None:
+    with pytest.raises(ValueError, match="rivals are"):
+        Survivors(5).take(np.array(left), np.array(right), np.array(outside))
+
+
+def test_batches_out_of_order_are_refused() -> None:
+    state = Survivors(5)
+    state.take(np.array([3]), np.array([0]), np.array([False]))
+    with pytest.raises(ValueError, match="documents 2 to 2 follow those of 3"):
+        state.take(np.array([2]), np.array([0]), np.array([False]))
+    with pytest.raises(ValueError, match="6 of 5"):
+        Survivors(5, 6)
+
+
+def test_ten_million_documents_take_a_bit_each() -> None:
     rng = np.random.default_rng(0)
-    n = 1_000_000
-    left, right, similarity = rng.integers(0, n, n), rng.integers(0, n, n), rng.random(n)
-    run(1, [], [0], [False])
-    start = time.process_time()
-    canonical = survivors(rng.permutation(n), left, right, similarity, similarity > 0.9, similarity > 0.99)
-    assert time.process_time() - start < 5
-    assert (canonical >= 0).any()
+    n, count = 10_000_000, 1_000_000
+    left = np.sort(rng.integers(1, n, count))
+    right, outside = rng.integers(0, left), rng.random(count) > 0.99
+    run(2, [(1, 0, 1.0)])  # compiles
+    tracemalloc.start()
+    state = Survivors(n)
+    decided = sum(len(state.take(*(column[i : i + 65536] for column in (left, right, outside)))) for i in range(0, count, 65536))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < n / 8 + 2_000_000
+    assert decided == state.dropped(np.arange(n)).sum() > 0

@@ -69,6 +69,24 @@ def test_nothing_less_is_human(row):
     assert found["origin"] == "unknown" and found["snapshot"] is None and found["reason"]
 
 
+def test_what_a_protected_source_keeps_is_never_human():
+    row = COPY | {"protected": True, "reference": "r", "similarity": 1.0}
+    found = tag(row)
+    assert (found["origin"], found["canonical"], found["snapshot"], found["attestation"]) == ("unknown", None, None, "captured")
+    assert found["reason"].startswith("equals document r of the snapshot and is kept because its source is protected")
+    # As where it is dropped, no detector votes on what equals a document of the snapshot.
+    assert tag(row, ("origin_model", 9.0, 9.0))["origin"] == "unknown"
+
+
+def test_a_near_match_never_raises_a_tag_and_an_estimate_is_called_one():
+    near = {"reference": "r", "similarity": 0.987, "canonical": "r", "snapshot": "s" * 64}
+    assert "nearest at similarity 0.99" in tag(near | {"exact": True})["reason"]
+    for row in (near | {"exact": False}, near | {"exact": False, "protected": True, "canonical": None}):
+        found = tag(row)
+        assert found["origin"] == "unknown" and found["snapshot"] is None
+        assert "nearest at an estimated similarity of 0.99" in found["reason"]
+
+
 def test_the_level_is_the_options():
     row = COPY | {"reference_attestation": "declared"}
     assert tag(row)["origin"] == "human"

@@ -6,17 +6,23 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from pipelines.redacting import renamed
+from provenance.bands import band_hashes
 from provenance.identity import Leaf, Tree, content_id, digest
-from provenance.schema import ATTESTATIONS, BANDS, EVIDENCE, LEAVES, REJECTS, SNAPSHOT_DOCUMENTS, SOURCES, TAGS, signatures
+from provenance.minhash import MinHash, minima, parameters
+from provenance.schema import ATTESTATIONS, BANDS, EVIDENCE, INDEXES, LEAVES, REJECTS, SNAPSHOT_DOCUMENTS, SOURCES, TAGS, signatures
+from provenance.shingles import shingle_sets
 from store import checkpoint, files, manifest, tables
 from store.manifest import Opened
 from store.notes import Signer
 
 CUTOFF = "2022-01-01T00:00:00.000000Z"
 PERMUTATIONS = 4
+SKETCH = MinHash(permutations=PERMUTATIONS, bands=2, rows=2)
+RANGES = 2
 SIGNER = Signer("example.org/test", bytes(range(32)))
 WITNESSES = {
     name: {"kind": "index", "custodian": custodian, "published": "2020-01-01T00:00:00.000000Z", "sha256": ["5" * 64]}
@@ -107,6 +113,8 @@ class Builder:
         self.old = tables.read(parent.files("leaves"), schema=LEAVES).to_pylist() if parent else []
         self.entries: list[dict[str, Any]] = list(parent.manifest["files"]) if parent else []
         self.removed: list[str] = []
+        self.found_by: dict[tuple[str, int], list[dict[str, int]]] = {}
+        """Rows of the indexes, by dataset and band."""
         self.body: dict[str, Any] = {}
 
     def add(self, names: Iterable[str], **more: Any) -> "Builder":
@@ -149,7 +157,7 @@ class Builder:
             dataset = entry["path"].split("/")[0]
             if dataset in erase:
                 self._replace(entry, [erase[dataset](row) if row["key"] in keys else row for row in self._rows(entry)])
-            elif dataset == "bands":
+            elif dataset in INDEXES:
                 self._replace(entry, [None if (row["part"], row["row"]) in locations else row for row in self._rows(entry)])
         self.old = [erase["leaves"](row) if row["key"] in keys else row for row in self.old]
         return self
@@ -170,7 +178,7 @@ class Builder:
             "signatures": signatures(PERMUTATIONS),
             "tags": TAGS,
             "evidence": EVIDENCE,
-            "bands": BANDS,
+            **dict.fromkeys(INDEXES, BANDS),
             "rejects": REJECTS,
             "sources": SOURCES,
         }
@@ -183,6 +191,7 @@ class Builder:
         prefix = f"{self.number:05d}-v{self.number}"
         for part in range(self.parts if self.documents else 0):
             self._part(f"{prefix}-{part:05d}.parquet", before + part, self.documents[part :: self.parts])
+        self.index(prefix)
         self.leaves.sort(key=lambda row: (row["key"], row["witness"]))
         for at, row in enumerate(self.leaves):
             row["index"] = len(self.old) + at
@@ -215,11 +224,20 @@ class Builder:
     def _part(self, name: str, number: int, rows: list[dict[str, Any]]) -> None:
         hidden = dict.fromkeys(HIDDEN) if self.index_only else {}
         self.write(f"documents/{name}", [row | hidden for row in rows])
-        sketch = [[int(hexed(row["key"], i)[:7], 16) for i in range(PERMUTATIONS)] for row in rows]
+        hashes, offsets = shingle_sets(pa.array([row["text"] for row in rows], pa.string()), SKETCH)
+        sketches = minima(hashes, offsets, SKETCH)
+        some = list(zip(rows, sketches.tolist(), np.diff(offsets).tolist(), strict=True))
         self.write(
-            f"signatures/{name}",
-            [{"key": row["key"], "signature": minima, "shingles": 9} for row, minima in zip(rows, sketch, strict=True)],
+            f"signatures/{name}", [{"key": row["key"], "signature": sketch, "shingles": count} for row, sketch, count in some]
         )
+        for at, bands in enumerate(band_hashes(sketches, SKETCH).tolist()):
+            self._find("ids", 0, int(rows[at]["content_id"][:16], 16), number, at)
+            own = sorted(hashes[offsets[at] : offsets[at + 1]].tolist())
+            for band, hashed in enumerate(bands if own else ()):
+                self._find("bands", band, hashed, number, at)
+            for hashed in own:
+                if hashed % 16 == 0:
+                    self._find("samples", 0, hashed, number, at)
         self.write(
             f"tags/{name}",
             [
@@ -240,10 +258,18 @@ class Builder:
                 for r in rows[::3]
             ],
         )
-        bands = sorted(
-            ({"hash": minima[0] << 32, "part": number, "row": at} for at, minima in enumerate(sketch)), key=lambda row: row["hash"]
-        )
-        self.write(f"bands/{name.removesuffix('.parquet')}-b000-r000of001.parquet", bands)
+
+    def _find(self, dataset: str, band: int, hashed: int, part: int, row: int) -> None:
+        self.found_by.setdefault((dataset, band), []).append({"hash": hashed, "part": part, "row": row})
+
+    def index(self, prefix: str) -> None:
+        """Writes the indexes, each in `RANGES` ranges."""
+        for (dataset, band), rows in self.found_by.items():
+            for part in range(RANGES):
+                mine = [row for row in rows if (row["hash"] >> 32) * RANGES >> 32 == part]
+                name = f"{dataset}/{prefix}{f'-b{band:03d}' if dataset == 'bands' else ''}-r{part:03d}of{RANGES:03d}.parquet"
+                if mine:
+                    self.write(name, sorted(mine, key=lambda row: (row["hash"], row["part"], row["row"])))
 
     def _body(self, signer: Signer | None) -> dict[str, Any]:
         tree = Tree([bytes.fromhex(row["leaf"]) for row in (*self.old, *self.leaves)])
@@ -260,7 +286,7 @@ class Builder:
             "declaration": None,
             "config": {},
             "config_digest": digest({}),
-            "parameters": {"minhash": {"permutations": PERMUTATIONS, "bands": 1}},
+            "parameters": {"minhash": parameters(SKETCH)},
             "index_only": self.index_only,
             "tree": {"size": tree.size, "root": tree.root.hex(), "extensions": extensions},
             "consistency": [node.hex() for node in tree.consistency(len(self.old))],

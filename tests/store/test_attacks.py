@@ -17,7 +17,7 @@ import pytest
 
 from pipelines import verify
 from provenance.identity import Leaf, Tree, canonical_json
-from provenance.schema import LEAVES, SNAPSHOT_DOCUMENTS
+from provenance.schema import INDEXES, LEAVES, SNAPSHOT_DOCUMENTS
 from store import manifest, sql, verify_snapshot
 from store.manifest import Opened
 from tests.store.frozen import PERMUTATIONS, SIGNER, WITNESSES, Builder, Signer, document, hashed, iso, key, leaf, names, simple
@@ -223,12 +223,12 @@ def test_a_custodian_is_a_further_witness_once(tmp_path: Path, second: str) -> N
     [
         ({"cutoff": "2030-01-01T00:00:00.000000Z"}, "its cutoff is"),
         ({"index_only": True}, "its index_only is"),
-        ({"parameters": {"minhash": {"permutations": 4, "bands": 1, "seed": 9}}}, "its parameters.minhash"),
+        ({"parameters": {"minhash": {"permutations": 4, "bands": 2, "rows": 2, "bits": 32, "seed": 9}}}, "its parameters.minhash"),
         ({"declaration": "we say so"}, "its declaration"),
         ({"declaration": None}, "its declaration"),
         ({"declaration": "all of it is ours\nand more"}, ""),
         ({"witnesses": {}}, "its witness index-a"),
-        ({"redacted": {"leaves": 0, "removed": ["bands/00000-v0-00000-b000-r000of001.parquet"]}}, "which it says that it removed"),
+        ({"redacted": {"leaves": 0, "removed": ["bands/00000-v0-b000-r000of002.parquet"]}}, "which it says that it removed"),
         ({"redacted": {"leaves": 0, "removed": ["x"]}}, "only a redaction removes"),
         ({"redacted": {"leaves": 1, "removed": ["x"]}}, "its parent does not have"),
     ],
@@ -381,7 +381,7 @@ def test_content_ids_are_those_of_the_texts(tmp_path: Path) -> None:
 
 
 def test_bands_are_not_emptied(tmp_path: Path) -> None:
-    assert refused(refiled(simple(tmp_path), lambda d, t: t.slice(0, 0) if d == "bands" else None), "band 0 does not hold")
+    assert refused(refiled(simple(tmp_path), lambda d, t: t.slice(0, 0) if d == "bands" else None), "lack the hash of band 0")
 
 
 def test_evidence_is_of_documents(tmp_path: Path) -> None:
@@ -534,7 +534,7 @@ def test_no_manifest_makes_verify_raise(tmp_path: Path) -> None:
             (tmp_path / f"manifests/{made.id}.json").unlink()
 
 
-@pytest.mark.parametrize("dataset", ["documents", "leaves", "signatures", "tags", "evidence", "bands", "rejects", "sources"])
+@pytest.mark.parametrize("dataset", ["documents", "leaves", "signatures", "tags", "evidence", *INDEXES, "rejects", "sources"])
 def test_no_column_makes_verify_raise(tmp_path: Path, dataset: str) -> None:
     opened = simple(tmp_path, 8)
     path = opened.entries(dataset)[0]["path"]

@@ -13,6 +13,7 @@ from store.errors import CheckFailed, UsageError
 from store.revocation import Item, Revocations
 from tests import trees
 from tests.pipelines import _fixtures as fixtures
+from tests.store import frozen as built
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,8 @@ def test_evidence_is_pivoted_to_one_row_per_document(curated: manifest.Opened) -
 def test_a_snapshot_by_version_and_its_wider_documents(folder: Path, frozen: manifest.Opened) -> None:
     con = catalog.connect(f"{frozen.url}@{frozen.id}")
     assert rows(con, "SELECT count(*) FROM documents WHERE eligible")[0][0] > 20
-    assert rows(con, "SELECT count(*) FROM bands") == [(0,)]
+    for dataset in schema.INDEXES:
+        assert rows(con, f"SELECT count(*) FROM {dataset}") == [(0,)]
     assert rows(con, "SELECT value FROM manifest WHERE key = 'id'") == [(frozen.id,)]
     assert rows(con, "SELECT value FROM manifest WHERE key = 'parameters.minhash.permutations'") == [("128",)]
     with pytest.raises(UsageError):
@@ -244,3 +246,12 @@ def test_a_list_says_what_it_touches(mixes: Path) -> None:
     assert rows(catalog.connect(str(mixes / "a"), listed), "SELECT mix, kind FROM touched") == [("", "witness")]
     elsewhere = Revocations("cd" * 32, listed.items)
     assert rows(catalog.connect(str(mixes), elsewhere), "SELECT count(*) FROM touched") == [(0,)]
+
+
+def test_the_indexes_of_a_snapshot_are_views(tmp_path: Path) -> None:
+    opened = built.simple(tmp_path, 12)
+    con = catalog.connect(opened)
+    for dataset in schema.INDEXES:
+        assert rows(con, f"SELECT count(*) FROM {dataset}") == [(sum(entry["rows"] for entry in opened.entries(dataset)),)]
+    assert rows(con, "SELECT count(*), count(DISTINCT (part, row)) FROM ids") == [(12, 12)]
+    assert rows(con, "SELECT count(*) > 0, max(hash % 16) FROM samples") == [(True, 0)]

@@ -6,9 +6,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from store import integrity, tables
+from provenance.schema import MATCHES
+from store import integrity, manifest, tables
 from store.damage import WHOLE, Decoder, Fault, describe, earliest, hold, page_fault
 from store.errors import CheckFailed
+from tests.pipelines import _fixtures as fixtures
 from tests.store.frozen import simple
 
 SCHEMA = pa.schema([("key", pa.string()), ("value", pa.int64())])
@@ -94,3 +96,37 @@ def test_what_rests_on_a_changed_file_is_refused(tmp_path: Path) -> None:
     integrity.require(opened, ["documents"])
     with pytest.raises(CheckFailed, match=path):
         integrity.require(opened, ["documents", "leaves"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, ""),
+        ({"scope": "run"}, "equal none of a snapshot"),
+        ({"snapshot": "0" * 64}, "equal none of a snapshot"),
+        ({"identical": False}, "equal none of a snapshot"),
+        ({"other": "0" * 32}, "equal none of a snapshot"),
+    ],
+    ids=str,
+)
+def test_a_human_tag_rests_on_equality_with_a_document_of_a_snapshot(tmp_path: Path, change: dict[str, object], said: str) -> None:
+    known = fixtures.snapshot(tmp_path / "snapshot", 40)
+    opened = fixtures.run(tmp_path / "run", 60, known)
+    assert opened.manifest["counts"]["origins"]["human"] > 0
+    entries = []
+    for entry in opened.manifest["files"]:
+        if entry["path"].startswith("matches/"):
+            rows = [row | change for row in tables.read([f"{opened.url}/{entry['path']}"]).to_pylist()]
+            entry = tables.write(opened.url, entry["path"], pa.Table.from_pylist(rows, schema=MATCHES), MATCHES)
+        entries.append(entry)
+    kept = {name: value for name, value in opened.manifest.items() if name not in ("id", "schema_version", "data_version")}
+    found = integrity.check_run(manifest.write(opened.url, kept | {"files": entries}))
+    assert said in found.why.get("manifest.json", "") and found.clean is (not said)
+
+
+def test_an_earlier_runs_id_makes_no_tag_human(tmp_path: Path) -> None:
+    known = fixtures.snapshot(tmp_path / "snapshot", 40)
+    opened = fixtures.run(tmp_path / "run", 60, known)
+    body = {name: value for name, value in opened.manifest.items() if name not in ("id", "schema_version", "data_version")}
+    found = integrity.check_run(manifest.write(opened.url, body | {"snapshots": [], "runs": [{"id": known.id}]}))
+    assert "equal none of a snapshot" in found.why["manifest.json"]

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from provenance.identity import merkle_root
-from provenance.schema import LEAVES, SNAPSHOT_DOCUMENTS
+from provenance.schema import INDEXES, LEAVES, SNAPSHOT_DOCUMENTS
 from store import files, manifest, tables
 from store.damage import Decoder, hold
 from store.manifest import Opened
@@ -143,7 +143,7 @@ def test_the_first_wrong_row_of_a_flipped_file_is_exact(tmp_path: Path, dataset:
     assert exact >= 5
 
 
-@pytest.mark.parametrize("dataset", ["signatures", "tags", "evidence", "rejects", "bands"])
+@pytest.mark.parametrize("dataset", ["signatures", "tags", "evidence", "rejects", *INDEXES])
 def test_in_other_files_the_first_row_of_the_damaged_page_is_named(tmp_path: Path, dataset: str) -> None:
     opened = simple(tmp_path, 60)
     path, file = path_of(opened, dataset)
@@ -409,8 +409,8 @@ def test_a_redacted_document_leaves_nothing_behind(tmp_path: Path, dataset: str,
     assert (found.wrong, found.first_wrong_rows) == ([entry["path"]], {entry["path"]: at})
 
 
-def test_evidence_and_bands_of_a_redacted_document_are_found(tmp_path: Path) -> None:
-    for dataset in ("evidence", "bands"):
+def test_evidence_and_indexes_of_a_redacted_document_are_found(tmp_path: Path) -> None:
+    for dataset in ("evidence", *INDEXES):
         first = simple(tmp_path / dataset)
         builder = Builder(tmp_path / dataset, first)
         before = [entry for entry in builder.entries if entry["path"].startswith(f"{dataset}/")]
@@ -419,6 +419,7 @@ def test_evidence_and_bands_of_a_redacted_document_are_found(tmp_path: Path) -> 
         builder.removed = [path for path in builder.removed if not path.startswith(f"{dataset}/")]
         found = check_snapshot(builder.finish())
         assert found.extra and {path.split("/")[0] for path in found.wrong} == {dataset}, found.why
+        assert set(found.wrong) == set(found.first_wrong_rows), "each with the row"
 
 
 def test_what_a_redaction_removed_may_not_stay(tmp_path: Path) -> None:

@@ -17,5 +17,15 @@ def test_equal_is_one_and_near_is_less():
     assert found[0] == 1.0 and 0.999 < found[1] < 1.0 and found[2] == 0.4 and len(found) == 3
 
 
+def test_an_estimate_is_called_one():
+    near = {"reference": "r", "similarity": 0.5, "containment": 0.75}
+    found = snapshot_match(batch(near | {"exact": True}, near | {"exact": False}, near, schema=MATCHED), TOOLS)
+    assert found.column("detail").to_pylist() == [
+        "similarity 0.500 with r, 75% of it contained",
+        "similarity estimated as 0.500 with r, 75% of it contained",
+        "similarity 0.500 with r, 75% of it contained",
+    ]
+
+
 def test_it_informs_only():
     assert not signals.found()["snapshot_match"].STATISTICAL

@@ -1,0 +1,153 @@
+"""What a run may be compared with, and that no byte of it is used that its manifest does not list."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines import references
+from pipelines.curate import protected
+from provenance.schema import INDEXES
+from store import manifest, tables
+from store.errors import CheckFailed, UsageError
+from tests.match import planted
+from tests.match.runs import DECLARE, command, curate, done, freeze, write_rows
+
+TEXTS = {f"old-{n}": planted.prose("Latin", f"references {n}", 80) for n in range(12)}
+NEW = {"copy": TEXTS["old-1"], "near": planted.replace_run(TEXTS["old-2"], 20, 2, "near"), "own": planted.prose("Latin", "own", 80)}
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A snapshot of two files of documents, of which the crawl copies only some of the first, and a run against it."""
+    base = tmp_path_factory.mktemp("references")
+    names = list(TEXTS)
+    write_rows(base / "old/a.parquet", {name: TEXTS[name] for name in names[:6]})
+    write_rows(base / "old/b.parquet", {name: TEXTS[name] for name in names[6:]})
+    freeze(base / "old", base / "snapshot", *DECLARE, "--read.part_bytes=1000")
+    curate(write_rows(base / "new.parquet", NEW), base / "run", [base / "snapshot"])
+    return base
+
+
+def holding(base: Path, dataset: str, *keys: str) -> Path:
+    """The file of a dataset of the snapshot that holds a text, by the row-aligned documents."""
+    opened = manifest.open_snapshot(str(base / "snapshot"))
+    for number, url in enumerate(opened.files("documents")):
+        if set(keys) & set(tables.read([url], ["id"])["id"].to_pylist()):
+            return Path(opened.files(dataset)[number])
+    raise AssertionError(keys)
+
+
+class Flipped:
+    """One byte of a file changed while the block lasts."""
+
+    def __init__(self, path: Path):
+        self.path, self.data = path, path.read_bytes()
+
+    def __enter__(self) -> None:
+        changed = bytearray(self.data)
+        changed[len(changed) // 2] ^= 1
+        self.path.write_bytes(changed)
+
+    def __exit__(self, *_: object) -> None:
+        self.path.write_bytes(self.data)
+
+
+def refused(base: Path, path: Path, into: Path, against: str = "snapshot") -> bool:
+    with Flipped(path):
+        found = command("curate", base / "new.parquet", "--into", into, "--against", base / against)
+    assert found.code in (0, 1), found.said
+    if found.code:
+        assert f"{path.parent.name}/{path.name} (wrong)" in found.said and not (into / "manifest.json").exists()
+    return found.code == 1
+
+
+@pytest.mark.parametrize("dataset", INDEXES)
+def test_every_file_of_an_index_is_checked(base: Path, tmp_path: Path, dataset: str) -> None:
+    paths = [Path(url) for url in manifest.open_snapshot(str(base / "snapshot")).files(dataset)]
+    for path in {paths[0], paths[-1]}:
+        assert refused(base, path, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name", "used"),
+    [
+        ("documents", "old-1", True),
+        ("documents", "old-2", True),
+        ("signatures", "old-2", True),
+        ("documents", "old-9", False),
+        ("signatures", "old-9", False),
+    ],
+)
+def test_a_file_of_rows_is_checked_if_one_of_its_rows_is_used(
+    base: Path, tmp_path: Path, dataset: str, name: str, used: bool
+) -> None:
+    assert refused(base, holding(base, dataset, name), tmp_path / "run") is used
+
+
+def test_leaves_are_checked_where_something_equals_a_document(base: Path, tmp_path: Path) -> None:
+    (path,) = (Path(url) for url in manifest.open_snapshot(str(base / "snapshot")).files("leaves"))
+    assert refused(base, path, tmp_path / "run")
+    write_rows(tmp_path / "new.parquet", {"own": NEW["own"]})
+    with Flipped(path):
+        done("curate", tmp_path / "new.parquet", "--into", tmp_path / "other", "--against", base / "snapshot")
+
+
+@pytest.mark.parametrize("dataset", references.POSTED)
+def test_an_earlier_run_is_checked_as_a_whole(base: Path, tmp_path: Path, dataset: str) -> None:
+    (url,) = manifest.open_run(str(base / "run")).files(dataset)
+    assert refused(base, Path(url), tmp_path / "run", "run")
+
+
+def test_snapshots_come_first_and_each_once(base: Path, tmp_path: Path) -> None:
+    urls = [str(base / name) for name in ("run", "snapshot", "run", "snapshot")]
+    assert [opened.kind for opened in references.open_all(urls, str(tmp_path / "run"))] == ["snapshot", "run"]
+
+
+def test_the_folder_that_is_written_is_no_reference(base: Path) -> None:
+    found = command("curate", base / "new.parquet", "--into", base / "run", "--against", base / "run")
+    assert found.code == 2 and "compared with itself" in found.said
+
+
+def test_what_is_neither_snapshot_nor_run_is_refused(base: Path, tmp_path: Path) -> None:
+    mix = ("mix", base / "run", "--snapshot", base / "snapshot", "--into", tmp_path / "mix", "--min-attestation=declared")
+    done(*mix, "--floor=0.1")
+    for url, said in ((tmp_path / "mix", "is a mix"), (base, "holds no finished"), (base / "nowhere", "is not there")):
+        found = command("curate", base / "new.parquet", "--into", tmp_path / "run", "--against", url)
+        assert found.code == 2 and said in found.said, found.said
+
+
+def test_rows_checks_a_file_once(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = manifest.open_snapshot(str(base / "snapshot"))
+    seen: list[str] = []
+    monkeypatch.setattr(
+        "store.integrity.require_entries", lambda _, entries: seen.extend(str(entry["path"]).split("/")[0] for entry in entries)
+    )
+    rows = references.Rows([opened])
+    rows.require([{"0": [0]}, {"0": [0]}], "documents", "leaves")
+    rows.require([{"0": [0, 1]}], "documents", "signatures")
+    assert seen == ["documents", "leaves", "documents", "signatures", "signatures"]
+
+
+def test_patterns_protect_by_path_and_idle_ones_are_told() -> None:
+    guarded, notes = protected(["books/*", "*.gz", "none/*"], ["books/a.parquet", "b.gz", "c.parquet", "books/x/y.gz"])
+    assert guarded == ["b.gz", "books/a.parquet", "books/x/y.gz"]
+    assert len(notes) == 1 and "'none/*'" in notes[0]
+
+
+def test_an_idle_pattern_is_a_note_of_the_run(base: Path, tmp_path: Path) -> None:
+    summary = done("curate", base / "new.parquet", "--into", tmp_path / "run", "--protect", "nothing/*")
+    assert any("nothing/*" in note for note in summary["notes"]) and summary["protected_kept"] == 0
+
+
+def test_a_missing_file_of_a_reference_is_named(base: Path, tmp_path: Path) -> None:
+    opened = manifest.open_snapshot(str(base / "snapshot"))
+    entry = {**opened.entries("ids")[0], "path": "ids/gone.parquet"}
+    lost = manifest.Opened(opened.url, opened.id, opened.manifest | {"files": [entry]})
+    with pytest.raises(CheckFailed, match=r"ids/gone\.parquet \(missing\)"):
+        references.require_found(lost)
+
+
+def test_other_parameters_name_reference_and_both_values(base: Path) -> None:
+    opened = manifest.open_run(str(base / "run"))
+    with pytest.raises(UsageError, match=r"against run .*seed 7.*1"):
+        references.check_comparable(opened.manifest["parameters"]["minhash"] | {"seed": 7}, [opened])
