@@ -138,10 +138,10 @@ class Comparison:
         origins, kept = ({o: sum(r[field][o] for r in tagged.values()) for o in schema.ORIGINS} for field in ("origins", "kept"))
         return {
             "candidates": self._total("pair", "pairs"),
-            "pairs_not_compared": self._total("candidates", "not_compared"),
-            "samples_not_compared": self._total("candidates", "samples_not_compared"),
             "pairs_estimated": self._total("measure", "estimated"),
             "pairs_measured": self._total("measure", "measured"),
+            "pairs_not_compared": self._total("candidates", "not_compared"),
+            "samples_not_compared": self._total("candidates", "samples_not_compared"),
             "matches": self._total("resolve", "matches"),
             "dropped": self._total("resolve", "dropped"),
             "protected_kept": self._total("resolve", "protected_kept"),

@@ -97,7 +97,7 @@ def _convert(kind: type[T], name: str, values: Mapping[str, Any], texts: Mapping
         whole = _choices(str(error), kind)
         whole += " A whole object, such as a model, is a file of its own: --config FILE." if "got `str`" in str(error) else ""
         raise UsageError(
-            f"section {name!r} of the configuration is wrong: {error}.{whole} See `lowbackground --help` and the README's table of keys."
+            f"section {name!r} of the configuration is wrong: {str(error).rstrip('.')}.{whole} See `lowbackground --help` and the README's table of keys."
         ) from error
 
 

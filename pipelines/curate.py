@@ -117,8 +117,8 @@ class _Chain:
         # Hashed while the runner was loaded and the sources were surveyed; what is wrong is told before any work is done on it.
         for checked in self.whole:
             checked.result()
-        guarded, idle = protected(self.plain["match"]["protect"], [source.file_path for source in found])
-        self.notes = ingest.sidecar(found, self.plain) + idle
+        guarded = protected(self.plain["match"]["protect"], [source.file_path for source in found])
+        self.notes = ingest.sidecar(found, self.plain) + references.empty(self.opened)
         job = digest([self.told, self.made, ingest.inputs_digest_parts(found), [reference.id for reference in self.opened]])
         if opened := self.target.claim(job):
             return opened
@@ -163,13 +163,15 @@ class _Chain:
         return self._stage("tag", "tagging:TagDocuments", parts)
 
 
-def protected(patterns: Sequence[str], paths: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The source files that match a pattern, and a note for each pattern that none matches."""
-    guarded = [path for path in paths if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)]
-    idle = [pattern for pattern in patterns if not any(fnmatch.fnmatchcase(path, pattern) for path in paths)]
-    return sorted(set(guarded)), [
-        f"protected pattern {pattern!r} matches none of the source files, and protects nothing" for pattern in idle
-    ]
+def protected(patterns: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """The source files that match a pattern. Raises `UsageError` for a pattern that none matches: what it was to keep would be dropped."""
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(path, pattern) for path in paths):
+            raise UsageError(
+                f"--protect {pattern!r} matches none of the {len(paths):,} source files, and what it is to keep would be dropped. A pattern is "
+                f"held against a file's path below its SOURCE{f', such as {paths[0]!r}' if paths else ''}; --protect '*' protects all."
+            )
+    return sorted({path for path in paths if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)})
 
 
 def _some(receipts: dict[str, dict[str, Any]], datasets: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -200,8 +202,14 @@ def summary(into: str, opened: Opened) -> dict[str, Any]:
     return found | ordered(opened.manifest["counts"])
 
 
+SHOWN = (
+    *("records", "documents", "rejects", "rejects_by_reason"),
+    *("candidates", "pairs_estimated", "pairs_measured", "pairs_not_compared", "samples_not_compared"),
+    *("matches", "dropped", "protected_kept", "kept"),
+)
+
+
 def ordered(counts: dict[str, Any]) -> dict[str, Any]:
-    """Counts of a manifest in the order in which a document goes: records, documents, rejects, then the rest."""
-    first = ("records", "documents", "rejects", "rejects_by_reason")
+    """Counts of a manifest in the order in which a document goes, then the rest."""
     reasons = sorted(counts["rejects_by_reason"].items(), key=lambda item: (-item[1], item[0]))
-    return {name: counts[name] for name in first} | counts | {"rejects_by_reason": dict(reasons)}
+    return {name: counts[name] for name in SHOWN if name in counts} | counts | {"rejects_by_reason": dict(reasons)}

@@ -17,7 +17,7 @@ POSTED = ("documents", "signatures", "tags")
 
 
 def open_all(against: Sequence[str], into: str) -> list[Opened]:
-    """The references of a run, snapshots first, each once. Raises `UsageError` for what cannot be one."""
+    """The references of a run, snapshots first, each once, in an order of their own. Raises `UsageError` for what cannot be one."""
     found: dict[str, Opened] = {}
     for url in against:
         opened = manifest.open_any(url)
@@ -28,7 +28,7 @@ def open_all(against: Sequence[str], into: str) -> list[Opened]:
                 "name those: a crawl is compared with snapshots and earlier runs."
             )
         found.setdefault(opened.id, opened)
-    return sorted(found.values(), key=lambda opened: opened.kind != "snapshot")
+    return sorted(found.values(), key=lambda opened: (opened.kind != "snapshot", opened.id))
 
 
 def _check_other(url: str, into: str) -> None:
@@ -41,15 +41,37 @@ def _check_other(url: str, into: str) -> None:
         ) from error
 
 
-def check_comparable(ours: Mapping[str, Any], opened: Iterable[Opened]) -> None:
+def check_comparable(ours: Mapping[str, Any], opened: Sequence[Opened]) -> None:
     """Raises `UsageError` where the sketches of a reference were made by other parameters, with both values."""
+    reasons = [_incomparable(ours, one) for one in opened]
+    fitting = [one.url for one, why in zip(opened, reasons, strict=True) if not why]
+    for one, why in zip(opened, reasons, strict=True):
+        if not why:
+            continue
+        if fitting:  # what one of them asks for would be wrong for the other
+            differing = "; ".join(line.partition(";")[0] for line in why.splitlines())
+            why = f"{differing}. {fitting[0]} has ours, and no one setting fits both. Make one of them anew, sketched as the other is."
+        raise UsageError(f"against {one.kind} {one.url}: {why}")
+
+
+def _incomparable(ours: Mapping[str, Any], opened: Opened) -> str:
+    """Why the sketches of a reference cannot be compared with ours; empty where they can."""
     from provenance import minhash
 
-    for reference in opened:
-        try:
-            minhash.check_compatible(ours, reference.manifest["parameters"]["minhash"])
-        except ValueError as error:
-            raise UsageError(f"against {reference.kind} {reference.url}: {error}") from error
+    try:
+        minhash.check_compatible(ours, opened.manifest["parameters"]["minhash"], opened.kind)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def empty(opened: Iterable[Opened]) -> list[str]:
+    """What is to be said of references that hold nothing to be compared with."""
+    return [
+        f"{one.kind} {one.url} holds no documents, and nothing can equal one of them"
+        for one in opened
+        if not one.manifest["counts"]["documents"]
+    ]
 
 
 def described(opened: Opened) -> dict[str, Any]:

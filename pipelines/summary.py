@@ -16,12 +16,12 @@ DETAILS = {
 
 WORDS = {
     "curate": {
-        "candidates": "candidate pairs",
-        "pairs_not_compared": "pairs of full buckets left out",
-        "samples_not_compared": "pairs of common shingles left out",
+        "candidates": "candidate pairs, unequal texts",
+        "pairs_not_compared": "full buckets: look-ups left out",
+        "samples_not_compared": "common shingles: look-ups left out",
         "pairs_estimated": "pairs decided by signatures",
         "pairs_measured": "pairs measured on texts",
-        "matches": "pairs told of in matches",
+        "matches": "rows of matches",
         "dropped": "documents dropped as copies",
         "protected_kept": "protected copies kept",
         "kept": "documents kept",

@@ -174,18 +174,18 @@ def parameters(options: MinHash) -> dict[str, Any]:
 
 
 REMEDIES = {
-    "unicode": "Run the Python release whose unicodedata is of {theirs}, or freeze the snapshot again with this one.",
-    "permutations_sha256": "Install the release of datasketch that the snapshot was frozen with.",
+    "unicode": "Run the Python release whose unicodedata is of {theirs}, or make the {kind} again with this one.",
+    "permutations_sha256": "Install the release of datasketch that the {kind} was made with.",
 }
 
 
-def _remedy(name: str, theirs: Mapping[str, Any]) -> str:
+def _remedy(name: str, theirs: Mapping[str, Any], kind: str) -> str:
     value = theirs.get(name)
     if name in REMEDIES:
-        return REMEDIES[name].format(theirs=value)
+        return REMEDIES[name].format(theirs=value, kind=kind)
     known = name in MinHash.__struct_fields__ and theirs.get("preset") in FAMILIES
     if not known:
-        return "Use the release of Lowbackground that froze the snapshot, or freeze it again with this one."
+        return f"Use the release of Lowbackground that made the {kind}, or make it again with this one."
     if value == (MinHash().preset if name == "preset" else getattr(FAMILIES[theirs["preset"]], name)):
         return f"Run the same command again without --minhash.{name}."
     return f"Run the same command again with --minhash.{name}={value}."
@@ -201,8 +201,8 @@ def _follows(name: str, parameters: Mapping[str, Any]) -> bool:
     return parameters.get(name) == getattr(family, name)
 
 
-def check_compatible(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
-    """Compares the `parameters` of this run with a snapshot's.
+def check_compatible(ours: Mapping[str, Any], theirs: Mapping[str, Any], kind: str = "snapshot") -> None:
+    """Compares the `parameters` of this run with those of a snapshot or, by its `kind`, another.
 
     Raises `ValueError` that names each parameter that differs with both values, why it matters and what to do: the preset
     first, and what only follows from it not at all.
@@ -216,8 +216,8 @@ def check_compatible(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> None
     if names:
         raise ValueError(
             "\n".join(
-                f"{name} {ours.get(name, 'absent')} does not match the snapshot's {name} {theirs.get(name, 'absent')};"
-                f" signatures would not be comparable. {_remedy(name, theirs)}"
+                f"{name} {ours.get(name, 'absent')} does not match the {kind}'s {name} {theirs.get(name, 'absent')};"
+                f" signatures would not be comparable. {_remedy(name, theirs, kind)}"
                 for name in names
             )
         )

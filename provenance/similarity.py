@@ -69,7 +69,9 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     ] = 64
     protect: Annotated[
         tuple[str, ...],
-        msgspec.Meta(description="patterns of source files (`crawl/*.warc.gz`) whose documents are tagged and never dropped"),
+        msgspec.Meta(
+            description="patterns of source files, by their path below SOURCE (`books/*`, or `*.warc.gz` of SOURCE crawl/), whose documents are never dropped"
+        ),
     ] = ()
 
     def __post_init__(self) -> None:

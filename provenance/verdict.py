@@ -225,7 +225,7 @@ def _abstention(row: dict, readings: list[Reading] | tuple, bars: list[Reading],
         parts.append(stays if row["protected"] else doubt or "equals a document of the snapshot")
     elif row["similarity"] is not None:
         about = "an estimated similarity of" if row["exact"] is False else "similarity"
-        parts.append(f"not equal to any document of the snapshot (nearest at {about} {row['similarity']:.2f})")
+        parts.append(f"not equal to any eligible document of a snapshot (nearest at {about} {row['similarity']:.2f})")
     else:
         parts.append("not in a snapshot")
     if any(r.statistical and r.ratio is not None for r in readings):

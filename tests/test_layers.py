@@ -45,7 +45,7 @@ IMPURE = {
 
 CLOCK = {"now", "utcnow", "today"}
 FILE_METHODS = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "OSFile", "memory_map", "iterdir", "glob", "rglob"}
-SEEDED = {"Random", "default_rng", "Generator", "PCG64", "Philox", "SeedSequence"}
+SEEDED = {"Random", "RandomState", "default_rng", "Generator", "PCG64", "Philox", "SeedSequence"}
 
 SLOW_TO_LOAD = {
     "apache_beam",

@@ -33,7 +33,7 @@ def render(
     figures = [
         (count(records), "records read"),
         (count(documents), "documents"),
-        (count(kept), "kept, no copy of another"),
+        (count(kept), "kept"),
         (percent(origins["human"], documents), "claimed human; nothing is proven" if page.failed(verification) else human),
         (percent(origins["machine_generated"] + origins["machine_translated"], documents), "tagged machine-made"),
     ]
@@ -210,7 +210,7 @@ def matches(con: "Con") -> Markup:
     if estimated:
         lead += (
             f" The similarity of {plural(estimated, 'pair')} is the sketches' estimate, which left no doubt or had no text beside it: its "
-            "standard error is up to 0.04 at 128 permutations. All others were measured on the texts."
+            "standard error is 0.044 at most at 128 permutations. All others were measured on the texts."
         )
     if not found:
         return section("Matches by similarity", lead, nothing("No pairs were measured."))

@@ -17,9 +17,7 @@ def permutations(count: int, seed: int, rows: bool) -> tuple[np.ndarray, np.ndar
     They come of NumPy's `RandomState`, whose streams never change: with `rows` all a and then all b, as in datatrove, else a
     and b of each permutation in turn, as in RedPajama and in datasketch before 2.0.
     """
-    from numpy.random import RandomState
-
-    draw = RandomState(seed)
+    draw = np.random.RandomState(seed)
     if rows:
         a = draw.randint(1, PRIME, size=count, dtype=np.uint64)
         return a, draw.randint(0, PRIME, size=count, dtype=np.uint64)

@@ -8,7 +8,7 @@ SELECT 2, 'became documents', count(*),
     count(*) FILTER (WHERE origin = 'machine_translated'), count(*) FILTER (WHERE origin = 'unknown')
 FROM tags
 UNION ALL
-SELECT 3, 'kept (no copy of another)', count(*),
+SELECT 3, 'kept', count(*),
     count(*) FILTER (WHERE origin = 'human'), count(*) FILTER (WHERE origin = 'machine_generated'),
     count(*) FILTER (WHERE origin = 'machine_translated'), count(*) FILTER (WHERE origin = 'unknown')
 FROM tags

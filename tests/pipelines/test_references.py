@@ -128,15 +128,44 @@ def test_rows_checks_a_file_once(base: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert seen == ["documents", "leaves", "documents", "signatures", "signatures"]
 
 
-def test_patterns_protect_by_path_and_idle_ones_are_told() -> None:
-    guarded, notes = protected(["books/*", "*.gz", "none/*"], ["books/a.parquet", "b.gz", "c.parquet", "books/x/y.gz"])
-    assert guarded == ["b.gz", "books/a.parquet", "books/x/y.gz"]
-    assert len(notes) == 1 and "'none/*'" in notes[0]
+def test_patterns_protect_by_path() -> None:
+    paths = ["books/a.parquet", "b.gz", "c.parquet", "books/x/y.gz"]
+    assert protected(["books/*", "*.gz"], paths) == ["b.gz", "books/a.parquet", "books/x/y.gz"]
+    assert protected([], []) == []
 
 
-def test_an_idle_pattern_is_a_note_of_the_run(base: Path, tmp_path: Path) -> None:
-    summary = done("curate", base / "new.parquet", "--into", tmp_path / "run", "--protect", "nothing/*")
-    assert any("nothing/*" in note for note in summary["notes"]) and summary["protected_kept"] == 0
+@pytest.mark.parametrize("pattern", ["nothing/*", "old/new.parquet"])
+def test_a_pattern_that_protects_nothing_is_an_error_before_any_work(base: Path, tmp_path: Path, pattern: str) -> None:
+    found = command("curate", base / "new.parquet", "--into", tmp_path / "run", "--protect", pattern)
+    assert found.code == 2 and pattern in found.said and "such as 'new.parquet'" in found.said
+    assert not list(tmp_path.glob("run/*"))
+
+
+def test_the_order_in_which_references_are_named_changes_nothing(base: Path, tmp_path: Path) -> None:
+    freeze(write_rows(tmp_path / "more.parquet", {"more": planted.prose("Latin", "more", 80)}), tmp_path / "more", *DECLARE)
+    references_of = [base / "snapshot", tmp_path / "more"]
+    curate(base / "new.parquet", tmp_path / "run", references_of)
+    again = done(
+        "curate", base / "new.parquet", "--into", tmp_path / "run", *(x for one in references_of[::-1] for x in ("--against", one))
+    )
+    assert again["id"] == manifest.open_run(str(tmp_path / "run")).id
+
+
+def test_references_that_no_setting_fits_together_are_said_to_be_so(base: Path, tmp_path: Path) -> None:
+    freeze(base / "old/a.parquet", tmp_path / "other", *DECLARE, "--minhash.seed=5")
+    asked = (
+        "curate",
+        base / "new.parquet",
+        "--into",
+        tmp_path / "run",
+        "--against",
+        base / "snapshot",
+        "--against",
+        tmp_path / "other",
+    )
+    for seed in (1, 5):
+        found = command(*asked, f"--minhash.seed={seed}")
+        assert found.code == 2 and "no one setting fits both" in found.said and "Run the same command" not in found.said, found.said
 
 
 def test_a_missing_file_of_a_reference_is_named(base: Path, tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def test_the_first_line_says_it_and_what_is_wrong_goes_to_standard_error(capsys:
 def test_counts_of_the_match_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     show("curate", {"pairs_not_compared": 7, "samples_not_compared": 1200, "protected_kept": 2})
     assert capsys.readouterr().out.splitlines() == [
-        f"{'pairs of full buckets left out':<34} 7",
-        f"{'pairs of common shingles left out':<34} 1,200",
+        f"{'full buckets: look-ups left out':<34} 7",
+        f"{'common shingles: look-ups left out':<34} 1,200",
         f"{'protected copies kept':<34} 2",
     ]
 
