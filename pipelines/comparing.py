@@ -129,6 +129,7 @@ class Comparison:
             layout=list(layout),
             equal=equal,
             ranked=ranked,
+            documents=sum(receipt["documents"] for receipt in self.done["extract"][1].values()),
             signatures=signatures,
             signed=[references.signed(one) for one in self._opened],
         )

@@ -3,7 +3,6 @@
 Documents of the crawl go by their rank, documents of a reference by their location, as `pipelines.ranking` says.
 """
 
-import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -65,6 +64,7 @@ class FindCandidates:
         self.layout = Layout(*self.context["layout"])
         equal = [self.context["equal"]] if self.context["equal"] else []
         self.equal = tables.read(equal, ["first"], EQUAL)["first"].to_numpy()
+        self._whole: set[tuple[int, int]] = set()
 
     def split(self, part: dict[str, Any], partitions: frozenset[int]) -> Iterator[tuple[int, bytes]]:
         yield from indexing.shuffled(part["postings"], self.layout, partitions, places(part["ranked"], self.equal))
@@ -102,30 +102,30 @@ class FindCandidates:
     def _against(
         self, scope: int, buckets: "_Buckets", known: np.ndarray, documents: np.ndarray
     ) -> Iterator[tuple[np.ndarray, np.ndarray, int]]:
-        """Pairs (rank, location) with a slice of a reference's index, and for how many sampled shingles each stands."""
-        samples = 0 if buckets.limit is None else 1
-        found = buckets.meet(known)
-        crowded = found.products > hot.PRODUCT
-        for left, right in found.pairs(~crowded, documents):
-            yield left, right, samples
-        for bucket in np.flatnonzero(crowded).tolist():
-            ranks, locations = found.sides(bucket, documents)
-            for left, right, certain in self._reduced(scope, ranks, locations, apart=buckets.limit is None):
-                # A duplicate beyond doubt needs no second shingle, which may be one that proposes another of its rivals.
-                yield left, right, SHARED * samples if certain else samples
+        """Pairs (rank, location) with a slice of a reference's index, and for how many sampled shingles each stands.
 
-    def _reduced(
-        self, scope: int, ranks: np.ndarray, locations: np.ndarray, apart: bool
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
-        """What is left of a hot product; with `apart` one reference document stands for all of equal signatures."""
+        The signatures of a bucket's crawl documents lie all over the crawl's files, and to read some costs as much as to read all: a
+        bucket is reduced only where it has more pairs than the crawl has documents.
+        """
+        found = buckets.meet(known)
+        if buckets.limit is not None:
+            # However full the bucket is: signatures must not silence sampled shingles (`measuring.SPEAKING`).
+            yield from ((left, right, 1) for left, right in found.pairs(np.ones(len(found.products), np.bool_), documents))
+            return
+        crowded = found.products > max(hot.PRODUCT, self.context["documents"])
+        yield from ((left, right, 0) for left, right in found.pairs(~crowded, documents))
+        for bucket in np.flatnonzero(crowded).tolist():
+            yield from ((left, right, 0) for left, right in self._reduced(scope, *found.sides(bucket, documents)))
+
+    def _reduced(self, scope: int, ranks: np.ndarray, locations: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """What is left of a hot product; one reference document stands for all of equal signatures."""
         rights = self._sketches(scope, locations)
-        if apart:
-            own = hot.one_of_each(rights)
-            rights, locations = hot.Side(*(column[own] for column in rights)), locations[own]
+        own = hot.one_of_each(rights)
+        rights, locations = hot.Side(*(column[own] for column in rights)), locations[own]
         for start in range(0, len(ranks), SKETCHES):
             some = ranks[start : start + SKETCHES]
-            for left, right, certain in hot.reduced(self._sketches(CRAWL, self._located(some)), rights, self.match):
-                yield some[left], locations[right], certain
+            for left, right in hot.reduced(self._sketches(CRAWL, self._located(some)), rights, self.match):
+                yield some[left], locations[right]
 
     def _located(self, ranks: np.ndarray) -> np.ndarray:
         """Locations of crawl documents by rank, in their order; the ranks rise."""
@@ -153,14 +153,12 @@ class FindCandidates:
         return hot.Side(np.concatenate(minima)[back], np.concatenate(sizes)[back])
 
     def _require(self, scope: int, part: int) -> None:
+        """Once for each file while the step lives: what was whole in an earlier run of this process may not be any more."""
         signed = self.context["signed"][scope]
-        if signed is not None:
-            _require_file(signed["url"], signed["id"], *signed["files"][part])
-
-
-@functools.cache
-def _require_file(url: str, name: str, path: str, sha256: str, size: int) -> None:
-    integrity.require_entries(Opened(url, name, {"kind": "snapshot"}), [{"path": path, "sha256": sha256, "size": size}])
+        if signed is not None and (scope, part) not in self._whole:
+            entry = dict(zip(("path", "sha256", "size"), signed["files"][part], strict=True))
+            integrity.require_entries(Opened(signed["url"], signed["id"], {"kind": "snapshot"}), [entry])
+            self._whole.add((scope, part))
 
 
 def _pairs(left: np.ndarray, right: np.ndarray, scope: int, samples: np.ndarray | None = None, address: bool = False) -> pa.Table:
@@ -279,7 +277,10 @@ class PairUp:
         """
         entries: list[dict[str, Any]] = []
         touched: dict[str, set[int]] = {}
-        for table in _pieces(sql.stream(con, located), PAIRS_PER_FILE):
+        for piece in sql.runs(sql.stream(con, located), PAIRS_PER_FILE):
+            table = pa.Table.from_batches([batch.cast(LOCATED) for batch in piece], LOCATED)
+            if not table.num_rows:
+                break
             entries.append(tables.write(self.context["folder"], f"pairs/{len(entries):05d}.parquet", table, LOCATED))
             scopes, parts = table["scope"].to_numpy(), table["right_part"].to_numpy()
             for scope in np.unique(scopes[scopes != CRAWL]).tolist():
@@ -289,17 +290,3 @@ class PairUp:
             "pairs": sum(entry["rows"] for entry in entries),
             "touched": {scope: sorted(numbers) for scope, numbers in touched.items()},
         }
-
-
-def _pieces(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """The rows of some batches in tables of `rows` each, the last one shorter."""
-    waiting: list[pa.Table] = []
-    count = 0
-    for batch in batches:
-        table = pa.Table.from_batches([batch]).cast(LOCATED)
-        while count + table.num_rows >= rows:
-            yield pa.concat_tables([*waiting, table.slice(0, rows - count)])
-            table, waiting, count = table.slice(rows - count), [], 0
-        waiting, count = [*waiting, table], count + table.num_rows
-    if count:
-        yield pa.concat_tables(waiting)

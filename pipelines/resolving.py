@@ -4,7 +4,6 @@ Pairs are sorted and joined by DuckDB, which spills, and read in a stream; besid
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -127,7 +126,7 @@ class ResolveMatches:
     def _write_matches(self, con: "duckdb.DuckDBPyConnection") -> list[dict[str, Any]]:
         rows = f"select {', '.join(schema.MATCHES.names)} from ({MATCHES}) order by key, other, scope, snapshot"
         entries: list[dict[str, Any]] = []
-        for piece in _pieces(sql.stream(con, rows), ROWS_PER_FILE):
+        for piece in sql.runs(sql.stream(con, rows), ROWS_PER_FILE):
             path = f"matches/{self.context['prefix']}-{len(entries):05d}.parquet"
             with tables.Writer(self.context["folder"], path, schema.MATCHES) as writer:
                 for batch in piece:
@@ -149,26 +148,6 @@ class ResolveMatches:
 def _number(con: "duckdb.DuckDBPyConnection", source: str, *values: Any) -> int:
     """How many rows there are."""
     return int(con.execute(f"select count(*) {source}", list(values)).fetchall()[0][0])
-
-
-def _pieces(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[Iterator[pa.RecordBatch]]:
-    """The rows in runs of `size`, of which the last may be shorter; one empty run where there are no rows. Each run is to be
-    read to its end before the next one."""
-    rest = iter(batches)
-    waiting: pa.RecordBatch | None = next(rest, None)
-
-    def run() -> Iterator[pa.RecordBatch]:
-        nonlocal waiting
-        room = size
-        while waiting is not None and room:
-            piece = waiting.slice(0, room)
-            room -= piece.num_rows
-            waiting = waiting.slice(piece.num_rows) if piece.num_rows < waiting.num_rows else next(rest, None)
-            yield piece
-
-    yield run()
-    while waiting is not None:
-        yield run()
 
 
 DECIDING = """

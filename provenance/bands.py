@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from provenance.kernels import compiled
 from provenance.minhash import MinHash
-from provenance.shingles import compiled
 
 SCHEMA = pa.schema([("hash", pa.uint64()), ("document", pa.int64())])
 ROW_BYTES = 16
@@ -108,20 +108,19 @@ def _products(
 
 
 def pairs_within(
-    hashes: np.ndarray, documents: np.ndarray, limit: int, order: np.ndarray | None = None, most: int = PAIRS
+    hashes: np.ndarray, documents: np.ndarray, limit: int, most: int = PAIRS
 ) -> tuple[Iterator[tuple[np.ndarray, np.ndarray]], int]:
     """Pairs (later document, earlier document) inside the buckets of equal hash, at most `most` at a time, and how many pairs
     are not among them.
 
-    Each document is paired with the first `limit` that come before it in its bucket by `order` (aligned with `documents`;
-    the location itself by default), so a bucket of n costs at most n x limit pairs. With `order` the rank of
-    `provenance.survivors.rank`, those first ones are the likeliest to be kept, and the result does not depend on locations.
+    Each document is paired with the first `limit` that come before it in its bucket by number, so a bucket of n costs at most
+    n x limit pairs. Where the numbers are ranks in the order of survival, those first ones are the likeliest to be kept.
     """
     if limit < 1:
         raise ValueError(
             f"the limit of pairs for each document is {limit}; nothing would be compared. Set match.bucket_limit to 1 or more."
         )
-    arranged = np.lexsort((documents, documents if order is None else order, hashes))
+    arranged = np.lexsort((documents, hashes))
     hashes, documents = hashes[arranged], documents[arranged]
     number = np.arange(len(hashes))
     opens = np.concatenate([[True], hashes[1:] != hashes[:-1]])[: len(hashes)]

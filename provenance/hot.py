@@ -2,7 +2,8 @@
 
 A template, a list of error pages or a flood of copies puts thousands of documents on either side of one bucket. No pair with a
 reference may be left out by a count, since a copy could hide behind it; but most pairs are decided by the signatures alone
-(`similarity.decide`), and of those that are duplicates beyond doubt one for each document is enough.
+(`similarity.decide`), and of those that are duplicates beyond doubt one for each document is enough. Only buckets of a
+band are reduced so, never those of a sampled shingle, which may speak against the signatures.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def one_of_each(side: Side) -> np.ndarray:
     return places
 
 
-def reduced(left: Side, right: Side, options: Match) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
-    """The pairs (left place, right place) of a product that have to be looked at, in chunks, and whether they are duplicates beyond doubt.
+def reduced(left: Side, right: Side, options: Match) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The pairs (left place, right place) of a product that have to be looked at, in chunks.
 
     Of a left that is a duplicate of some right beyond doubt, the pair of most equal minima, of the first such right; of any other,
     each pair that is in doubt. Pairs that are no duplicates beyond doubt do not come. Memory does not grow with either side, time
@@ -71,13 +72,13 @@ def reduced(left: Side, right: Side, options: Match) -> Iterator[tuple[np.ndarra
             doubt += (~certain).sum(axis=1)
         done = np.flatnonzero(best >= 0)
         if len(done):
-            yield start + done, best[done], True
+            yield start + done, best[done]
         open_ = np.flatnonzero((best < 0) & (doubt > 0))
         if len(open_):
             for first, _, certain, _ in _blocks(Side(block.signatures[open_], block.sizes[open_]), right, options):
                 lefts, rights = np.nonzero(~certain)
                 if len(lefts):
-                    yield start + open_[lefts], first + rights, False
+                    yield start + open_[lefts], first + rights
 
 
 def _blocks(left: Side, right: Side, options: Match) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:

@@ -62,6 +62,10 @@ class MinHash(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         for name in ("permutations", "bands", "rows", "shingle"):
             if getattr(self, name) < 1:
                 raise ValueError(f"minhash.{name} is {getattr(self, name)}; a sketch needs at least 1. Set it to 1 or more.")
+        if self.shingle > LARGEST:
+            raise ValueError(
+                f"minhash.shingle is {self.shingle}; no text has a run of more than {LARGEST} tokens in common. Lower it."
+            )
         if self.permutations > LARGEST:
             raise ValueError(f"minhash.permutations is {self.permutations}; more than {LARGEST} say nothing more. Lower it.")
         if not 0 <= self.seed < 2**32:
@@ -129,29 +133,6 @@ def matrix(signature: pa.Array | pa.ChunkedArray) -> np.ndarray:
     if isinstance(signature, pa.ChunkedArray):
         signature = signature.combine_chunks()
     return signature.flatten().to_numpy().reshape(-1, signature.type.list_size)
-
-
-def _agreeing(left: np.ndarray, right: np.ndarray, out: np.ndarray) -> None:
-    for i in range(left.shape[0]):
-        count = 0
-        for j in range(left.shape[1]):
-            count += left[i, j] == right[i, j]
-        out[i] = count
-
-
-def agreeing(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """How many minima are equal in each pair of rows (int64) of two matrices of signatures; needs no memory beside the result.
-
-    Divided by the permutations it estimates the Jaccard similarity. Raises `ValueError` where shapes or types differ.
-    """
-    if left.shape != right.shape or left.ndim != 2 or left.dtype != right.dtype:
-        raise ValueError(
-            f"signatures of shapes {left.shape} and {right.shape} and types {left.dtype} and {right.dtype} cannot be compared row"
-            " by row. Give two matrices of one family, with as many rows."
-        )
-    out = np.empty(len(left), np.int64)
-    compiled(_agreeing)(np.ascontiguousarray(left), np.ascontiguousarray(right), out)
-    return out
 
 
 def parameters(options: MinHash) -> dict[str, Any]:

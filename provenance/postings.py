@@ -88,7 +88,7 @@ def address_hash(url: str) -> int:
 class Postings:
     """Gathers the postings of the documents of one file, batch by batch in the order of their rows.
 
-    Holds 14 bytes a posting. With `addresses` a document is found by its URL too, where it has one.
+    Holds 12 bytes a posting, of a band 8. With `addresses` a document is found by its URL too, where it has one.
     """
 
     def __init__(self, options: MinHash, addresses: bool = False):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from fractions import Fraction
 from typing import Annotated, Literal
 
@@ -23,6 +24,7 @@ from provenance.shingles import shingle_sets
 
 ZERO = np.uint64(0)
 LARGEST_DENOMINATOR = 10**9
+EXPONENT = re.compile(r"e[+-]?[\d_]{4,}", re.IGNORECASE)
 """With it, threshold comparisons of counts below 2**32 fit 64-bit integers."""
 
 LARGER = 2
@@ -82,6 +84,8 @@ class Match(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         for name in ("bucket_limit", "common"):
             if getattr(self, name) < 1:
                 raise ValueError(f"match.{name} is {getattr(self, name)}; nothing would be compared. Set it to 1 or more.")
+            if getattr(self, name) >= 2**31:
+                raise ValueError(f"match.{name} is {getattr(self, name)}; no more than {2**31 - 1} can be counted. Lower it.")
         for pattern in self.protect:
             if not pattern.strip() or pattern.startswith("/") or "://" in pattern:
                 raise ValueError(
@@ -98,7 +102,8 @@ def threshold(name: str, text: Threshold) -> Fraction:
     Raises `ValueError` for what is no number above 0 and up to 1, or needs a denominator above 10**9.
     """
     try:
-        value = Fraction(text)
+        # An exponent of eight digits would be written out in full before it could be refused.
+        value = Fraction(0) if EXPONENT.search(str(text)) else Fraction(text)
     except (ValueError, ZeroDivisionError, OverflowError):
         value = Fraction(0)
     if not 0 < value <= 1 or value.denominator > LARGEST_DENOMINATOR:

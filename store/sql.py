@@ -29,6 +29,8 @@ def connect(scratch: str) -> "duckdb.DuckDBPyConnection":
     con.execute("set TimeZone = 'UTC'; set autoinstall_known_extensions = false; set autoload_known_extensions = false")
     local = files.is_local(scratch)
     spill = files.join(files.split_url(scratch)[1], "spill") if local else spill_folder()
+    # DuckDB makes the folder itself and not those above it, and a stage may spill before it has written anything.
+    os.makedirs(os.path.dirname(spill), exist_ok=True)
     con.execute(f"set memory_limit = '{MEMORY}'; set temp_directory = {quote(spill)}")
     return con
 
@@ -107,6 +109,26 @@ def by_part(batches: Iterable[pa.RecordBatch], column: str, parts: int, kind: pa
     while number < parts:
         yield number, pa.concat_tables(waiting) if waiting else kind.empty_table()
         waiting, number = [], number + 1
+
+
+def runs(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[Iterator[pa.RecordBatch]]:
+    """The rows in runs of `size`, of which the last may be shorter; one empty run where there are no rows. Each run is to be
+    read to its end before the next one."""
+    rest = iter(batches)
+    waiting: pa.RecordBatch | None = next(rest, None)
+
+    def run() -> Iterator[pa.RecordBatch]:
+        nonlocal waiting
+        room = size
+        while waiting is not None and room:
+            piece = waiting.slice(0, room)
+            room -= piece.num_rows
+            waiting = waiting.slice(piece.num_rows) if piece.num_rows < waiting.num_rows else next(rest, None)
+            yield piece
+
+    yield run()
+    while waiting is not None:
+        yield run()
 
 
 def register(con: "duckdb.DuckDBPyConnection", url: str) -> None:

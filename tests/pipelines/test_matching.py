@@ -48,6 +48,7 @@ class House:
             "layout": list(self.layout),
             "equal": None,
             "ranked": [self._ranked(len(crawl))],
+            "documents": len(crawl),
             "signatures": [files.join(self.base, "signatures/part-0.parquet")],
             "references": [],
             "signed": [],
@@ -147,6 +148,7 @@ def test_one_sampled_shingle_proposes_nothing_and_two_do(tmp_path: Path) -> None
 
 def test_samples_of_several_ranges_are_added_up_when_pairs_are_made(tmp_path: Path) -> None:
     rows = [(4, 7, 0, 1, False), (4, 7, 0, 1, False), (5, 7, 0, 1, False), (6, 7, 0, 0, False), (6, 2, CRAWL, 0, True)]
+    rows.append((6, 2, CRAWL, 0, False))  # a band proposes them too
     tables.write(str(tmp_path), "candidates/0.parquet", pa.table([*zip(*rows, strict=True)], schema=PAIRS), PAIRS)
     house = House(tmp_path, [own(i, 20) for i in range(8)])
     part = {"candidates": [str(tmp_path / "candidates/0.parquet")], "ranked": house.context["ranked"]}
@@ -175,6 +177,31 @@ def test_a_common_shingle_looks_up_the_first_of_its_places_and_counts_the_rest(t
     assert told(pairs) == {(left, right, 0, 2) for left in range(3) for right in range(5)}
     # Two shingles, three documents, two places too many.
     assert [receipt["samples_not_compared"] for receipt in receipts] == [12]
+
+
+def test_a_common_shingle_counts_its_places_over_all_files_of_a_reference(tmp_path: Path) -> None:
+    house = House(tmp_path, [own(i, 20) for i in range(3)], [own(f"old {i}", 20) for i in range(8)], common=5)
+    house.bucket(range(3), range(4), "samples")
+    more = index.path("more", "samples", 0, 0, 3)
+    index.write(house.base, more, np.full(4, 5, np.uint64), np.arange(4, 8))
+    step, (partition, *_) = house.step(), house.layout.kind("samples")
+    house.context["references"][0]["samples"].append(files.join(house.base, more))
+    rows = pa.table([np.full(3, 5, np.uint64), np.arange(3)], schema=bands.SCHEMA)
+    assert step.join(partition, [bands.to_ipc(rows)])["samples_not_compared"] == 3 * 3
+
+
+def test_shingles_of_one_pair_in_several_ranges_or_pieces_are_all_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = sample(1, 2, 1 << 59)
+    assert shared[2] > np.uint64(1) << np.uint64(62)
+    house = House(tmp_path, [np.concatenate([own("a", 50), shared])], [np.concatenate([own("b", 300), shared])])
+    house.layout = Layout(OPTIONS.bands, 1, 4)
+    house.context["layout"] = list(house.layout)
+    assert sorted(house.run("samples")[1]["samples"].to_pylist()) == [1, 2]
+    monkeypatch.setattr("pipelines.matching.AT_ONCE", 1)
+    monkeypatch.setattr("pipelines.matching.GATHERED", 2)
+    house.layout = Layout(OPTIONS.bands, 1, 1)
+    house.context["layout"] = list(house.layout)
+    assert sorted(house.run("samples")[1]["samples"].to_pylist()) == [1, 2]
 
 
 def test_a_full_bucket_of_the_crawl_is_capped_and_counted_and_addresses_count_as_such(tmp_path: Path) -> None:
@@ -211,6 +238,31 @@ def test_a_bucket_that_is_full_on_both_sides_is_reduced_and_no_copy_is_lost(tmp_
     assert grown < 200 << 10, "kB"
 
 
+def test_a_full_bucket_finds_its_signatures_in_all_files_of_the_crawl(tmp_path: Path) -> None:
+    count = int(PRODUCT**0.5) + 1
+    sets = [np.concatenate([SHINGLES[:100], own(f"page {i}", 160)]) for i in range(count)]
+    house = House(tmp_path, sets, sets)
+    whole = told(house.bucket(range(count), range(count))[1])
+    signatures, ranked = (tables.read(house.context[name]) for name in ("signatures", "ranked"))
+    house.context |= {"signatures": [], "ranked": []}
+    for part in range(3):
+        rows = pa.array(range(part, count, 3)[::-1])
+        for name, table in (("signatures", signatures), ("ranked", ranked)):
+            tables.write(house.base, f"{name}/cut-{part}.parquet", table.take(rows), table.schema)
+            house.context[name].append(files.join(house.base, f"{name}/cut-{part}.parquet"))
+    assert told(house.bucket(range(count), range(count))[1]) == whole
+    assert {(i, i) for i in range(count)} <= {(left, right) for left, right, scope, _ in whole if scope == 0}
+
+
+def test_of_references_of_equal_sketches_a_full_bucket_of_a_band_takes_one(tmp_path: Path) -> None:
+    count = int(PRODUCT**0.5) + 1
+    text = own("text", 200)
+    reference = [text, text, *(own(f"page {i}", 160) for i in range(count - 2))]
+    crawl = [np.concatenate([text[:160], own("new", 40)]), *(own(f"new {i}", 160) for i in range(count - 1))]
+    pairs = told(House(tmp_path, crawl, reference).bucket(range(count), range(count))[1])
+    assert {(left, right) for left, right, scope, _ in pairs if scope == 0} == {(0, 0)}
+
+
 def test_a_full_bucket_of_equal_documents_is_one_pair_for_each(tmp_path: Path) -> None:
     count = int(PRODUCT**0.5) + 1
     text = own("text", 100)
@@ -218,12 +270,26 @@ def test_a_full_bucket_of_equal_documents_is_one_pair_for_each(tmp_path: Path) -
     assert {pair for pair in told(pairs) if pair[2] == 0} == {(i, 0, 0, 0) for i in range(count)}
 
 
-def test_a_duplicate_beyond_doubt_of_a_crowded_shingle_needs_no_second(tmp_path: Path) -> None:
-    count = 300
-    reference = [np.concatenate([SHINGLES[:100], own(f"page {i}", 160)]) for i in range(256)]
-    crawl = [reference[i % 256] for i in range(count)]
-    _, pairs = House(tmp_path, crawl, reference, common=256).bucket(range(count), range(256), "samples")
-    assert told(pairs) == {(i, i % 256, 0, 2) for i in range(count)}
+def test_no_signature_is_read_for_no_more_pairs_than_the_crawl_has_documents(tmp_path: Path) -> None:
+    count = int(PRODUCT**0.5) + 1
+    house = House(tmp_path, [own("text", 100)] * count, [own("text", 100)] * count)
+    house.context["documents"] = count**2 - 1
+    assert house.bucket(range(count), range(count))[1]["scope"].to_pylist().count(0) == count
+    house.context["documents"] = count**2
+    (tmp_path / "signatures/part-0.parquet").unlink()
+    assert house.bucket(range(count), range(count))[1]["scope"].to_pylist().count(0) == count**2
+
+
+def test_signatures_do_not_silence_a_sampled_shingle_however_crowded(tmp_path: Path) -> None:
+    count, known = 1100, 64
+    reference = [np.concatenate([SHINGLES[:100], own(f"page {i}", 160)]) for i in range(known)]
+    crawl = [np.concatenate([SHINGLES[:1], own(f"new {i}", 160)]) for i in range(count)]
+    assert count * known > PRODUCT
+    house = House(tmp_path, crawl, reference)
+    house.layout = Layout(OPTIONS.bands, 1, 2)  # of one range, pairs of one shingle would go
+    house.context["layout"] = list(house.layout)
+    _, pairs = house.bucket(range(count), range(known), "samples")
+    assert {pair for pair in told(pairs) if pair[2] == 0} == {(i, j, 0, 1) for i in range(count) for j in range(known)}
 
 
 def test_signatures_that_are_not_what_was_frozen_are_refused(tmp_path: Path) -> None:
@@ -238,6 +304,19 @@ def test_signatures_that_are_not_what_was_frozen_are_refused(tmp_path: Path) -> 
         house.bucket(range(count), range(count))
     # A bucket that is not hot reads none of it.
     assert house.bucket(range(4), range(4))[1].num_rows == 6 + 16
+
+
+def test_signatures_are_checked_by_every_run_of_a_process(tmp_path: Path) -> None:
+    count = int(PRODUCT**0.5) + 1
+    sets = [own(i, 20) for i in range(count)]
+    house = House(tmp_path, sets, sets)
+    house.bucket(range(count), range(count))
+    path = tmp_path / "signatures/reference0-0.parquet"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckFailed, match="signatures/reference0-0"):
+        house.bucket(range(count), range(count))
 
 
 def test_pairs_are_the_same_however_the_parts_come(tmp_path: Path) -> None:

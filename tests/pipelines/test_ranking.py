@@ -154,6 +154,12 @@ def test_a_document_without_a_leaf_that_says_so_is_not_eligible(tmp_path: Path, 
     assert [(row["reference"], row["eligible"]) for row in rows] == [("frozen", False)]
 
 
+def test_a_document_that_does_not_say_so_itself_is_not_eligible(tmp_path: Path) -> None:
+    flagged = reference(tmp_path, "one", [document("frozen", "x", eligible=False)], [leaf(0, "frozen", "captured", True)])
+    _, rows = related(tmp_path, ["x"], [flagged])
+    assert [(row["reference"], row["eligible"]) for row in rows] == [("frozen", False)]
+
+
 def test_ids_that_only_begin_alike_are_not_equal(tmp_path: Path) -> None:
     close = document("close", "x", eligible=True) | {"content_id": content("x")[:16] + "0" * 16}
     touched, rows = related(tmp_path, ["x"], [reference(tmp_path, "one", [close], [leaf(0, "close", "captured", True)])])

@@ -128,6 +128,15 @@ def test_rows_checks_a_file_once(base: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert seen == ["documents", "leaves", "documents", "signatures", "signatures"]
 
 
+def test_a_snapshot_says_what_its_signatures_must_be_and_a_run_was_checked_as_a_whole(base: Path) -> None:
+    opened = manifest.open_snapshot(str(base / "snapshot"))
+    told = references.signed(opened)
+    assert told is not None and (told["url"], told["id"]) == (opened.url, opened.id)
+    listed = [[entry["path"], entry["sha256"], entry["size"]] for entry in opened.entries("signatures")]
+    assert told["files"] == listed and len(listed) > 1
+    assert references.signed(manifest.open_run(str(base / "run"))) is None
+
+
 def test_patterns_protect_by_path() -> None:
     paths = ["books/a.parquet", "b.gz", "c.parquet", "books/x/y.gz"]
     assert protected(["books/*", "*.gz"], paths) == ["b.gz", "books/a.parquet", "books/x/y.gz"]

@@ -270,6 +270,11 @@ def test_copies_of_what_was_dropped_for_its_url_alone_keep_the_text(tmp_path: Pa
     assert both.canonical == {name(2): name(1), name(3): name(1)}
 
 
+def test_copies_of_what_stays_in_spite_of_its_url_go_for_it(tmp_path: Path) -> None:
+    found = resolve(tmp_path, 4, [address(1, 0)], copies={2: 1, 3: 1}, protected=2, url="drop")
+    assert found.canonical == {name(2): name(1), name(3): name(1)}
+
+
 @st.composite
 def crawls(draw: st.DrawFn) -> dict[str, Any]:
     """Ranks with exact copies, protected ones, equal references, and pairs of all kinds between firsts."""

@@ -27,8 +27,11 @@ def all_of(left: Side, right: Side) -> tuple[list[tuple[int, int]], list[tuple[i
     """Pairs that are duplicates beyond doubt, and the others that are left, in the order in which they come."""
     sure: list[tuple[int, int]] = []
     doubt: list[tuple[int, int]] = []
-    for lefts, rights, certain in hot.reduced(left, right, MATCH):
-        (sure if certain else doubt).extend(zip(lefts.tolist(), rights.tolist(), strict=True))
+    for lefts, rights in hot.reduced(left, right, MATCH):
+        agree = (left.signatures[lefts] == right.signatures[rights]).sum(axis=1)
+        certain, _ = decide(agree, OPTIONS.permutations, left.sizes[lefts], right.sizes[rights], MATCH)
+        for one, other, clear in zip(lefts.tolist(), rights.tolist(), certain.tolist(), strict=True):
+            (sure if clear else doubt).append((one, other))
     return sure, doubt
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from provenance import schema
-from provenance.minhash import MinHash, agreeing, check_compatible, matrix, minhash, parameters, permutations
+from provenance.minhash import MinHash, check_compatible, matrix, minhash, parameters, permutations
 from provenance.shingles import shingle_hashes
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "match.json").read_text(encoding="utf-8"))
@@ -69,21 +69,6 @@ def test_two_threads_get_the_same() -> None:
     expected = minhash(texts, MinHash())
     with ThreadPoolExecutor(2) as pool:
         assert all(found.equals(expected) for found in pool.map(lambda _: minhash(texts, MinHash()), range(6)))
-
-
-@pytest.mark.parametrize("bits", [32, 64])
-def test_agreeing_counts_equal_minima(bits: int) -> None:
-    draw = np.random.default_rng(3)
-    left, right = draw.integers(0, 3, (2, 50, 112)).astype(f"uint{bits}")
-    right[7] = left[7]
-    counts = agreeing(left, right)
-    assert counts.dtype == np.int64
-    assert counts.tolist() == (left == right).sum(1).tolist() and counts[7] == 112
-    assert agreeing(left[::2], right[::2]).tolist() == counts[::2].tolist()
-    assert agreeing(left[:0], right[:0]).tolist() == []
-    for wrong in (right[1:], right[:, 1:], right.astype(np.int32), right.reshape(-1)):
-        with pytest.raises(ValueError, match="cannot be compared row by row"):
-            agreeing(left, wrong)
 
 
 @pytest.mark.parametrize(
