@@ -141,6 +141,7 @@ class Comparison:
             "candidates": self._total("pair", "pairs"),
             "pairs_estimated": self._total("measure", "estimated"),
             "pairs_measured": self._total("measure", "measured"),
+            "pairs_settled": self._total("measure", "settled"),
             "pairs_not_compared": self._total("candidates", "not_compared"),
             "samples_not_compared": self._total("candidates", "samples_not_compared"),
             "matches": self._total("resolve", "matches"),

@@ -204,7 +204,7 @@ def summary(into: str, opened: Opened) -> dict[str, Any]:
 
 SHOWN = (
     *("records", "documents", "rejects", "rejects_by_reason"),
-    *("candidates", "pairs_estimated", "pairs_measured", "pairs_not_compared", "samples_not_compared"),
+    *("candidates", "pairs_estimated", "pairs_measured", "pairs_settled", "pairs_not_compared", "samples_not_compared"),
     *("matches", "dropped", "protected_kept", "kept"),
 )
 

@@ -5,7 +5,7 @@ grows neither with the pairs of a file nor with the length of their texts.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -38,6 +38,10 @@ SPEAKING = 2
 who knows the permutations can edit a long text in the few places that give the minima, but not all that is sampled beside them and
 leave a copy."""
 
+CROWD = 64
+"""References whose texts are read for one document before it is asked whether one of them is enough. A template that stands in thousands of
+documents on both sides would else cost their product."""
+
 ROWS = 512
 """Rows of a file that are decoded at once; what is not asked for is let go."""
 
@@ -68,6 +72,7 @@ class MeasurePairs:
             "duplicates": int(np.count_nonzero(result["duplicate"].to_numpy())),
             "measured": measured,
             "estimated": result.num_rows - measured,
+            "settled": pairs.num_rows - result.num_rows,
         }
 
     def _block(self, pairs: pa.Table) -> pa.Table:
@@ -80,13 +85,19 @@ class MeasurePairs:
         certain, sure = similarity.decide(agree, minima.shape[1], sizes[left], sizes[right], self.match)
         shared = pairs["samples"].to_numpy().astype(np.int64) * SAMPLED
         certain &= sure | (SPEAKING * shared < np.minimum(sizes[left], sizes[right]))
+        outside = pairs["scope"].to_numpy() != CRAWL
+        needed = np.ones(len(left), np.bool_)
         measures = {name: found.column(name).to_numpy().copy() for name in similarity.MEASURES.names}
         exact = np.zeros(len(left), np.bool_)
-        for places, measured in self._measured(rows, left, right, np.flatnonzero(~certain)):
-            exact[places] = True
-            alike[places] = similarity.duplicate(measured, self.match)
-            for name, column in measures.items():
-                column[places] = measured.column(name).to_numpy()
+        for turn in turns(left, agree, np.flatnonzero(~certain), outside):
+            # Whoever is a copy of one reference need not be held against all others.
+            copies = np.isin(left[turn.crowded], left[outside & alike & (certain | exact)])
+            needed[turn.crowded[copies]] = False
+            for places, measured in self._measured(rows, left, right, np.setdiff1d(turn.places, turn.crowded[copies])):
+                exact[places] = True
+                alike[places] = similarity.duplicate(measured, self.match)
+                for name, column in measures.items():
+                    column[places] = measured.column(name).to_numpy()
         there = (sizes[left] > 0) & (sizes[right] > 0)
         keys = sketches["key"].combine_chunks()
         columns = {name: pairs[name] for name in PAIRS.names} | measures
@@ -94,7 +105,7 @@ class MeasurePairs:
         columns |= {"estimate": pa.array(agree / minima.shape[1], mask=~there), "exact": exact, "alike": alike}
         columns["address"] = self._captured_at_one_url(pairs)
         columns["duplicate"] = alike | columns["address"]
-        return pa.table([columns[name] for name in MEASURED.names], schema=MEASURED)
+        return pa.table([columns[name] for name in MEASURED.names], schema=MEASURED).filter(pa.array(needed))
 
     def _captured_at_one_url(self, pairs: pa.Table) -> np.ndarray:
         """Whether that is enough to make two documents of the crawl duplicates."""
@@ -131,6 +142,30 @@ class MeasurePairs:
             urls = (self.context if scope == CRAWL else self.context["references"][scope])[dataset]
             found.append(_take(urls[number], rows[start:stop, 2], columns))
         return pa.concat_tables(found)
+
+
+class Turn(NamedTuple):
+    """Pairs to measure at a time: their places, and those of them that are needed only while their document is no copy."""
+
+    places: np.ndarray
+    crowded: np.ndarray
+
+
+def turns(left: np.ndarray, agree: np.ndarray, doubtful: np.ndarray, outside: np.ndarray) -> Iterator[Turn]:
+    """The doubtful pairs in turns, of each document those of most equal minima first.
+
+    In the first turn are all pairs within the crawl and, of each document, `CROWD` with references (`outside`); each following
+    turn takes as many of a document as all before it.
+    """
+    own, others = doubtful[~outside[doubtful]], doubtful[outside[doubtful]]
+    others = others[np.lexsort((others, -agree[others], left[others]))]
+    opens = np.flatnonzero(np.diff(left[others], prepend=-1))
+    number = np.arange(len(others)) - np.repeat(opens, np.diff(np.append(opens, len(others))))
+    first, end = 0, CROWD
+    while first == 0 or first <= number.max(initial=-1):
+        some = np.sort(others[(number >= first) & (number < end)])
+        yield Turn(np.sort(np.concatenate([own, some])) if first == 0 else some, some if first else some[:0])
+        first, end = end, 2 * end
 
 
 def _rows(pairs: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

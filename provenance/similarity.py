@@ -23,8 +23,8 @@ from provenance.minhash import MinHash
 from provenance.shingles import shingle_sets
 
 ZERO = np.uint64(0)
-LARGEST_DENOMINATOR = 10**9
 EXPONENT = re.compile(r"e[+-]?[\d_]{4,}", re.IGNORECASE)
+LARGEST_DENOMINATOR = 10**9
 """With it, threshold comparisons of counts below 2**32 fit 64-bit integers."""
 
 LARGER = 2
