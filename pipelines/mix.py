@@ -92,7 +92,7 @@ def open_sources(snapshot: str, runs: Sequence[str]) -> tuple[Opened, list[Opene
             )
     references.require(frozen, ("documents", "leaves"))
     for run in crawled:
-        integrity.require(run, ("documents", "tags"))
+        integrity.require(run, ("documents", "tags", "matches"))
     return frozen, crawled
 
 

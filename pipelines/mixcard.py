@@ -36,7 +36,7 @@ The human side, by who says its date and how well:
 | attestation | documents | bytes |
 |---|---|---|
 {attestations}
-{kept_out}
+{kept_out}{near_human}
 ## What is proven, and what is not
 
 Every row tagged `human` is a document of snapshot `{snapshot}`, unchanged since it was frozen, eligible there, attested
@@ -62,6 +62,17 @@ other documents may stand between them. {repeats}
 {alternative}
 {estimated}"""
 
+KEPT_OUT = {
+    "the snapshot": {"redacted": "their texts were removed from the snapshot", "revoked": "all that proves them was revoked"},
+    "the runs": {
+        "origin_not_allowed": "their origin has no place in the mix",
+        "crawled_revoked": "their keys were revoked",
+        "equal_to_human": "they equal a human document of the snapshot",
+        "equal_to_other": "they equal another document of the runs",
+    },
+}
+"""Why documents did not enter though the floor had room for them, in words, by where they stand."""
+
 
 def card(body: dict[str, Any], format_name: str) -> str:
     """The card's text, from the manifest without its list of files."""
@@ -84,6 +95,7 @@ def card(body: dict[str, Any], format_name: str) -> str:
         repeats=_repeats(body),
         alternative=_alternative(body),
         kept_out=_kept_out(body["stated"]),
+        near_human=_near_human(body["stated"]),
         estimated=_estimated(body["stated"]),
     )
 
@@ -121,10 +133,25 @@ def _repeats(body: dict[str, Any]) -> str:
 
 
 def _kept_out(stated: dict[str, Any]) -> str:
-    """A paragraph on the documents of the snapshot that were not drawn though the floor had room for them; empty for none."""
-    reasons = {"redacted": "their texts were removed from the snapshot", "revoked": "all that proves them was revoked"}
-    said = [f"{number:,} because {reasons[name]}" for name, number in stated["kept_out"].items() if number]
-    return f"\nDocuments of the snapshot that were not drawn: {', '.join(said)}.\n" if said else ""
+    """Paragraphs on the documents of the snapshot, and on those of the runs, that were not drawn though the floor had room for them;
+    empty for none."""
+    paragraphs = []
+    for source, reasons in KEPT_OUT.items():
+        said = [f"{stated['kept_out'][name]:,} because {why}" for name, why in reasons.items() if stated["kept_out"][name]]
+        if said:
+            paragraphs.append(f"\nDocuments of {source} that were not drawn: {', '.join(said)}.\n")
+    return "".join(paragraphs)
+
+
+def _near_human(stated: dict[str, Any]) -> str:
+    """A paragraph on the other rows that are near copies of human documents; empty for none."""
+    found = stated["near_human"]
+    if not found["documents"]:
+        return ""
+    return (
+        f"\nNear copies of human documents among the others: {found['documents']:,} documents, {found['bytes']:,} bytes. The match found "
+        "them, and `match.near: keep` or `--protect` kept them in the runs; they count as what their tags say, not as human.\n"
+    )
 
 
 def _estimated(stated: dict[str, Any]) -> str:

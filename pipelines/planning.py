@@ -105,8 +105,10 @@ def _candidates(mix: Mix, frozen: Opened, crawled: list[Opened], work: str, revo
         made.revoke(revocation.resolved(revoked, frozen))
     made.freeze(_parts(frozen), frozen.files("leaves"), cutoff // timedelta(microseconds=1))
     made.attest(mix.min_attestation)
+    before = [frozen.parent, *(extension["manifest"] for extension in frozen.manifest["tree"]["extensions"])]
+    versions = [frozen.id, *filter(None, before)]
     for number, run in enumerate(crawled):
-        made.crawl(number, _parts(run), run.files("tags"))
+        made.crawl(number, _parts(run), run.files("tags"), run.files("matches"), versions)
     made.allow([origin for origin, ceiling in mix.ceilings.shares().items() if ceiling > 0])
     if "tokens" in mix.units and mix.tokenizer:
         made.count_tokens(_tokens(mix, made))
@@ -233,6 +235,7 @@ def _stated(
         "supply": supply,
         "crawled": made.crawled(),
         "left_over": made.left_over(),
+        "near_human": made.near_human(),
         "human_epochs": round(realised[unit]["human"] / distinct, 4) if distinct else 0.0,
         "human_effective": round(floors.effective(distinct, realised[unit]["human"] / distinct)) if distinct else 0,
         "alternative": {

@@ -21,13 +21,18 @@ WORDS = {
         "samples_not_compared": "common shingles: look-ups left out",
         "pairs_estimated": "pairs decided by signatures",
         "pairs_measured": "pairs measured on texts",
+        "pairs_settled": "pairs of documents settled before",
         "matches": "rows of matches",
         "dropped": "documents dropped as copies",
         "protected_kept": "protected copies kept",
         "kept": "documents kept",
-    }
+    },
+    "mix": {"near_human": "near copies of human documents among the others"},
 }
 """What a person reads for a count whose name in `--json` and the manifest is too short to say it."""
+
+ABOVE_ZERO = {"mix": {"kept_out", "near_human"}}
+"""Groups of counts of which a person reads those above 0."""
 
 GROUPED = 3
 """Notes that end the same way, beyond which they are one note."""
@@ -51,6 +56,8 @@ def show(verb: str, summary: dict[str, Any]) -> None:
         if line := summary.get(name):
             print(line)
     for name, value in summary.items():
+        if name in ABOVE_ZERO.get(verb, set()):
+            value = {inner: number for inner, number in value.items() if number}
         if name not in HIDDEN | DETAILS.get(verb, set()) and value not in (None, {}):
             _print(WORDS.get(verb, {}).get(name, name), notes(value) if name == "notes" else value, 0)
     reasons = list((summary.get("why") or {}).items())

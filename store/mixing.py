@@ -1,8 +1,9 @@
 """Which documents a mix may take, planned in DuckDB over keys and counts; no text passes through here.
 
-Tables of the connection: `frozen` (the snapshot's documents, each with its best leaf), `human` and `other` (what may
-enter, numbered in the order of their class by `position`), `selection` (what enters, with its shard) and `proven` (the
-leaves of what enters).
+Tables of the connection: `frozen` (the snapshot's documents, each with its best leaf), `crawled` (what the runs kept) and
+`judged` (the same, each with why it may not enter), `near` (of these, what the match found too like a human document),
+`human` and `other` (what may enter, numbered in the order of their class by `position`), `selection` (what enters, with
+its shard) and `proven` (the leaves of what enters).
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +20,10 @@ PLANNED = SELECTION.append(
     pa.field("leaf_index", pa.int64(), metadata={"doc": "index of the leaf in the snapshot's tree, null for others"})
 )
 """A shard's plan: `SELECTION`, and where the document stands in the snapshot's tree."""
+
+OF_SNAPSHOT = ("redacted", "revoked")
+OF_RUNS = ("origin_not_allowed", "crawled_revoked", "equal_to_human", "equal_to_other")
+"""Why documents of the snapshot, and kept ones of the runs, can never enter. Of the runs' each has one reason, the first of these."""
 
 _FROZEN = """
 INSERT INTO stored SELECT ?, file_row_number, key, content_id, eligible, byte_count FROM read_parquet(?, file_row_number = true, hive_partitioning = false)"""
@@ -39,13 +44,24 @@ CREATE TABLE attested AS SELECT * EXCLUDE place FROM (
   WHERE eligible AND level > 0 AND coalesce(epoch_us(date_end) < $cutoff, attestation = 'declared')
 ) WHERE place = 1"""
 
+_NEAR = """
+INSERT INTO near SELECT DISTINCT $run, key FROM read_parquet($file, hive_partitioning = false) SEMI JOIN (FROM tag WHERE canonical IS NULL) USING (key)
+WHERE duplicate AND scope = 'snapshot' AND list_contains($versions, snapshot)
+  AND other IN (SELECT key FROM frozen WHERE content_id IN (SELECT content_id FROM attested))"""
+
+_JUDGED = """
+CREATE VIEW judged AS SELECT *, CASE
+  WHEN key IN (SELECT key FROM crawled WHERE (origin IN (SELECT origin FROM allowed)) IS NOT TRUE) THEN 'origin_not_allowed'
+  WHEN key IN (SELECT value FROM revoked WHERE kind = 'key') THEN 'crawled_revoked'
+  WHEN content_id IN (SELECT content_id FROM attested) THEN 'equal_to_human' END AS reason
+FROM crawled"""
+
 _OTHER = """
 CREATE TABLE other AS SELECT *, row_number() OVER (ORDER BY rank, key) - 1 AS position FROM (
   SELECT part, "row", key, origin, byte_count, sha256(concat($seed, chr(10), key)) AS rank,
+    content_id IN (SELECT content_id FROM crawled JOIN near USING (run, key)) AS near,
     row_number() OVER (PARTITION BY content_id ORDER BY run, key) AS place, row_number() OVER (PARTITION BY key ORDER BY run) AS once
-  FROM crawled WHERE list_contains($origins, origin)
-    AND key NOT IN (SELECT key FROM crawled WHERE NOT list_contains($origins, origin)) AND content_id NOT IN (SELECT content_id FROM attested)
-    AND key NOT IN (SELECT value FROM revoked WHERE kind = 'key')
+  FROM judged WHERE reason IS NULL
 ) WHERE place = 1 AND once = 1"""
 
 _SELECTION = """
@@ -84,6 +100,7 @@ class Plan:
         self.con.execute(
             'CREATE TABLE crawled (run INTEGER, part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, origin VARCHAR, byte_count BIGINT)'
         )
+        self.con.execute("CREATE TABLE near (run INTEGER, key VARCHAR)")
         self.con.execute("CREATE TABLE revoked (kind VARCHAR NOT NULL, value VARCHAR NOT NULL, reason VARCHAR)")
 
     def _readable(self, url: str) -> str:
@@ -111,12 +128,21 @@ class Plan:
         self.con.execute(_HUMAN, {"cutoff": cutoff_us})
 
     def kept_out(self) -> dict[str, int]:
-        """Documents of the snapshot that can never enter: `redacted` ones, and eligible ones of which all leaves are `revoked`."""
+        """Documents that can never enter, by reason.
+
+        Of the snapshot: `redacted` ones, and eligible ones of which all leaves are `revoked`. Of what `crawled` counts: those of
+        an origin that is not allowed, in any of the runs; those whose keys are revoked; those that equal a human document of the
+        snapshot, at any attestation, which a run keeps where they are protected; and those that equal another one of the runs,
+        or are the same document. What is neither taken nor one of these is `left_over`.
+        """
         queries = {
             "redacted": "SELECT count(*) FROM stored WHERE key IN (SELECT key FROM leaves WHERE redacted IS NOT NULL)",
             "revoked": "SELECT count(*) FROM stored WHERE eligible AND key NOT IN (SELECT key FROM frozen)",
         }
-        return {name: int(self.con.execute(query).fetchall()[0][0]) for name, query in queries.items()}
+        found = {name: int(self.con.execute(query).fetchall()[0][0]) for name, query in queries.items()}
+        judged = dict(self.con.execute("SELECT reason, count(*) FROM judged GROUP BY reason").fetchall())
+        entering = self.con.execute("SELECT count(*) FROM other").fetchall()[0][0]
+        return found | {name: judged.get(name, 0) for name in OF_RUNS} | {"equal_to_other": judged.get(None, 0) - entering}
 
     def supply(self) -> dict[str, dict[str, int]]:
         """Human documents and bytes that are there at each attestation level."""
@@ -132,8 +158,11 @@ class Plan:
             {"seed": self.seed, "level": ATTESTATIONS.index(minimum)},
         )
 
-    def crawl(self, run: int, parts: Sequence[Part], tags: Iterable[str]) -> None:
-        """Reads the kept documents of one run with their tags."""
+    def crawl(
+        self, run: int, parts: Sequence[Part], tags: Iterable[str], matches: Iterable[str] = (), versions: Sequence[str] = ()
+    ) -> None:
+        """Reads the kept documents of one run with their tags, and which of them `matches` finds to be copies of human documents
+        in any of the snapshot's `versions` (ids). To be said after the snapshot is read."""
         self.con.execute("CREATE TEMP TABLE tag (key VARCHAR, origin VARCHAR, canonical VARCHAR)")
         for url in tags:
             self.con.execute(
@@ -147,11 +176,15 @@ class Plan:
                 [run, len(self.parts), self._readable(part.url)],
             )
             self.parts.append(part)
+        for url in matches:
+            self.con.execute(_NEAR, {"run": run, "file": self._readable(url), "versions": [*versions, ""]})
         self.con.execute("DROP TABLE tag")
 
     def allow(self, origins: Sequence[str]) -> None:
         """Makes `other` of the crawled documents of some origins, one per content id, in the order of the seed."""
-        self.con.execute(_OTHER, {"seed": self.seed, "origins": [*origins, ""]})
+        self.con.execute("CREATE TABLE allowed AS SELECT unnest($origins) AS origin", {"origins": [*origins, ""]})
+        self.con.execute(_JUDGED)
+        self.con.execute(_OTHER, {"seed": self.seed})
 
     def crawled(self) -> dict[str, dict[str, int]]:
         """Kept documents and bytes of the runs, by origin."""
@@ -224,6 +257,13 @@ class Plan:
         """Which rows of a part are read, and the shard that each goes to; a repeated document once."""
         query = 'SELECT DISTINCT "row", shard FROM selection WHERE part = ? ORDER BY shard, "row"'
         return self.con.sql(query, params=[part]).to_arrow_table()
+
+    def near_human(self) -> dict[str, int]:
+        """Documents and bytes among the others that entered though the match found them to be near copies of human documents, or
+        that equal such a near copy."""
+        query = "SELECT count(*), coalesce(sum(byte_count), 0)::BIGINT FROM other SEMI JOIN taken_other USING (position) WHERE near"
+        number, size = self.con.execute(query).fetchall()[0]
+        return {"documents": number, "bytes": size}
 
     def left_over(self) -> dict[str, dict[str, int]]:
         """Documents and bytes of allowed origins that did not enter, by origin."""

@@ -23,6 +23,7 @@ from pipelines.reporting.page import ORIGIN_SERIES, figure, nothing, notice, row
 from provenance.schema import ORIGINS
 from store.catalog import flatten, named_queries
 from store.manifest import Opened
+from store.mixing import OF_RUNS, OF_SNAPSHOT
 from store.verify_mix import FLOOR
 
 if TYPE_CHECKING:
@@ -275,12 +276,18 @@ def supply(opened: Opened, con: "Con") -> Markup | None:
 
 
 def _aside(stated: dict[str, Any]) -> Markup | None:
-    """What could not be drawn from the snapshot, and where copies were only estimated."""
+    """What could not be drawn from the snapshot and the runs, which near copies entered, and where copies were only estimated."""
     kept_out, blind = stated.get("kept_out") or {}, stated.get("estimated_against") or []
     said = []
-    if any(kept_out.values()):
-        reasons = " and ".join(f"{count(number)} {name}" for name, number in kept_out.items() if number)
-        said.append(f"Documents of the snapshot that could not be drawn: {reasons}.")
+    for source, listed in (("the snapshot", OF_SNAPSHOT), ("the runs", OF_RUNS)):
+        there = {name: kept_out[name] for name in listed if kept_out.get(name)}
+        if there:
+            reasons = " and ".join(f"{count(number)} {name.replace('_', ' ')}" for name, number in there.items())
+            said.append(f"Documents of {source} that could not be drawn: {reasons}.")
+    near = stated.get("near_human") or {}
+    if near.get("documents"):
+        size = count(near["bytes"])
+        said.append(f"Near copies of human documents among the others: {plural(near['documents'], 'document')}, {size} bytes.")
     if blind:
         names = " and ".join(name[:12] for name in blind)
         said.append(f"Near copies of documents of {names}, which holds no texts, were found by an estimate from the sketches.")
