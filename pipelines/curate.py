@@ -118,7 +118,7 @@ class _Chain:
         for checked in self.whole:
             checked.result()
         guarded = protected(self.plain["match"]["protect"], [source.file_path for source in found])
-        self.notes = ingest.sidecar(found, self.plain) + references.empty(self.opened)
+        self.notes = ingest.sidecar(found, self.plain) + references.remarks(self.opened)
         job = digest([self.told, self.made, ingest.inputs_digest_parts(found), [reference.id for reference in self.opened]])
         if opened := self.target.claim(job):
             return opened

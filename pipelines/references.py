@@ -65,13 +65,28 @@ def _incomparable(ours: Mapping[str, Any], opened: Opened) -> str:
     return ""
 
 
-def empty(opened: Iterable[Opened]) -> list[str]:
-    """What is to be said of references that hold nothing to be compared with."""
-    return [
+def remarks(opened: Sequence[Opened]) -> list[str]:
+    """What is to be said of references: which hold nothing to be compared with, and which earlier runs dropped copies of what is no
+    reference here, so that further copies of it stay."""
+    said = [
         f"{one.kind} {one.url} holds no documents, and nothing can equal one of them"
         for one in opened
         if not one.manifest["counts"]["documents"]
     ]
+    here = {one.id for one in opened}
+    for one in (one for one in opened if one.kind == "run"):
+        lost = [
+            reference["id"][:12]
+            for name in ("snapshots", "runs")
+            for reference in one.manifest[name]
+            if reference["id"] not in here
+        ]
+        if lost:
+            said.append(
+                f"run {one.url} was compared with {', '.join(lost)}, which --against does not name: it kept no copies of what they hold, and "
+                "copies in this crawl stay"
+            )
+    return said
 
 
 def described(opened: Opened) -> dict[str, Any]:

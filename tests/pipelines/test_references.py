@@ -189,3 +189,17 @@ def test_other_parameters_name_reference_and_both_values(base: Path) -> None:
     opened = manifest.open_run(str(base / "run"))
     with pytest.raises(UsageError, match=r"against run .*seed 7.*1"):
         references.check_comparable(opened.manifest["parameters"]["minhash"] | {"seed": 7}, [opened])
+
+
+def test_an_earlier_run_without_what_it_was_compared_with_is_told(base: Path, tmp_path: Path) -> None:
+    alone = curate(base / "new.parquet", tmp_path / "alone", [base / "run"])
+    (note,) = alone["notes"]
+    assert manifest.open_snapshot(str(base / "snapshot")).id[:12] in note and "copies in this crawl stay" in note
+    assert "notes" not in curate(base / "new.parquet", tmp_path / "both", [base / "run", base / "snapshot"])
+
+
+def test_a_reference_without_documents_is_told(base: Path, tmp_path: Path) -> None:
+    write_rows(tmp_path / "none.parquet", {"empty": " "})
+    freeze(tmp_path / "none.parquet", tmp_path / "none", *DECLARE)
+    (note,) = curate(base / "new.parquet", tmp_path / "run", [tmp_path / "none"])["notes"]
+    assert "holds no documents" in note
