@@ -50,7 +50,12 @@ class Comparison:
         reference that rows are taken from is not what its manifest lists."""
         self.done["extract"] = extract, extracted
         documents, signatures = (self._urls("extract", name) for name in ("documents", "signatures"))
-        self._do("rank", "ranking:RankDocuments", [{"name": "all", "documents": documents, "protected": sorted(protected)}])
+        addresses = self._match.url == "drop"
+        self._do(
+            "rank",
+            "ranking:RankDocuments",
+            [{"name": "all", "documents": documents, "protected": sorted(protected), "addresses": addresses}],
+        )
         ranked = self._urls("rank", "ranked")
         self._index_runs()
         counted = [receipt["postings"] for receipt in extracted.values()]

@@ -49,8 +49,9 @@ SKETCHES = 1 << 16
 class FindCandidates:
     """Shuffle step: postings -> pairs that share a band, a sampled shingle or an address.
 
-    Only documents that are the first of their identity form and equal none of a reference take part. Within the crawl each is
-    compared with `match.bucket_limit` of a bucket at most; with a reference by bands with all, by a sampled shingle with
+    Only documents that are the first of their identity form and equal none of a reference take part, by their address those that are
+    the first of their form at it, as `pipelines.ranking.places` says. Within the
+    crawl each is compared with `match.bucket_limit` of a bucket at most; with a reference by bands with all, by a sampled shingle with
     `match.common` at most. What is left out is counted.
     """
 
@@ -67,7 +68,10 @@ class FindCandidates:
         self._whole: set[tuple[int, int]] = set()
 
     def split(self, part: dict[str, Any], partitions: frozenset[int]) -> Iterator[tuple[int, bytes]]:
-        yield from indexing.shuffled(part["postings"], self.layout, partitions, places(part["ranked"], self.equal))
+        at_addresses = partitions & frozenset(self.layout.kind("addresses"))
+        for some, addresses in ((partitions - at_addresses, False), (at_addresses, True)):
+            if some:
+                yield from indexing.shuffled(part["postings"], self.layout, some, places(part["ranked"], self.equal, addresses))
 
     def join(self, partition: int, blobs: Iterable[bytes]) -> dict[str, Any]:
         table = bands.from_ipc(blobs)
@@ -253,9 +257,15 @@ class _Gathered:
         self._held, self._rows = [], 0
 
 
+LAST = "select form, max(rank) as last from ranked where rank = first and rank <> form group by form"
+"""The last of the documents of one form that have fates of their own."""
+
+
 class PairUp:
     """Step, one part: every candidate pair once, with the places of its documents, in files of `PAIRS_PER_FILE` at most.
 
+    Where the text of the earlier document comes once more after the later one, the pair is there the other way round too: which of
+    two texts comes first matters to whether one that lies inside the other is its duplicate.
     Pairs that share one sampled shingle and nothing else are none. Sorted by where their documents are, so that a file of pairs
     asks for few files of documents. The receipt says which files of references (`touched`, numbers by scope) they ask for.
     """
@@ -268,7 +278,10 @@ class PairUp:
         sql.view(con, "candidates", part["candidates"], PAIRS)
         sql.view(con, "ranked", part["ranked"], RANKED)
         located = f"""
-            with pairs as (select "left", "right", scope, sum(samples)::int as samples, bool_or(address) as address from candidates
+            with turned as (select a.last as "left", c."left" as "right", c.scope, 0::int as samples, false as address
+              from candidates c join ({LAST}) a on a.form = c."right" and c.scope = {CRAWL} and a.last > c."left"),
+            pairs as (select "left", "right", scope, sum(samples)::int as samples, bool_or(address) as address
+              from (select * from candidates union all select * from turned)
               group by "left", "right", scope having min(samples) = 0 or sum(samples) >= {SHARED})
             select p."left", p."right", p.scope, p.samples, p.address, l.part as left_part, l.row as left_row,
               coalesce(r.part, p."right" >> 32)::int as right_part, coalesce(r.row, p."right" & 4294967295) as right_row

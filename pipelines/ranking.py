@@ -21,11 +21,14 @@ RANKED = pa.schema(
         ("row", pa.int64()),
         ("rank", pa.int64()),
         ("key", pa.string()),
+        ("form", pa.int64()),
         ("first", pa.int64()),
         ("protected", pa.bool_()),
     ]
 )
-"""Row-aligned with documents: the document's rank, the rank of the first of its identity form, and whether its source is protected."""
+"""Row-aligned with documents: the document's rank, the rank of the first of its identity form and, where one URL makes documents
+duplicates, of the first that has its URL too (else the same), and whether its source is protected. What drops the first drops all
+that share form and URL with it; those that share the form alone may have another fate."""
 
 EQUAL = pa.schema(
     [
@@ -43,30 +46,34 @@ FOUND = pa.schema([("left", pa.int64()), ("right", pa.int64()), ("scope", pa.int
 
 COMPARED = ("key", "content_id", "attestation", "date_end", "payload_digest")
 HELD = pa.schema([*FOUND, *(schema.DOCUMENTS.field(name) for name in COMPARED), ("eligible", pa.bool_())])
+ADDRESS = "split_part(nullif(url, ''), '#', 1)"
+"""What `provenance.postings.address_hash` hashes; documents without an address share none."""
 LEAF = ("index", "key", "attestation", "date_end", "payload_digest", "eligible", "redacted")
 BATCH = 1 << 16
 
 
 class RankDocuments:
-    """Step, one part: ranks all documents, protected ones first, and finds those of equal identity form."""
+    """Step, one part: ranks all documents, protected ones first, and finds those of equal identity form and, with `addresses`, URL."""
 
     def __init__(self, context: dict[str, Any]):
         self.context = context
 
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         con = sql.connect(self.context["folder"])
-        columns = pa.schema([schema.DOCUMENTS.field(name) for name in (*COMPARED, "file_path")])
+        columns = pa.schema([schema.DOCUMENTS.field(name) for name in (*COMPARED, "file_path", "url")])
         sql.view(con, "documents", part["documents"], columns, "part")
         con.register("guarded", pa.table({"file_path": pa.array(part["protected"], pa.string())}))
         con.execute(f"""
             create table ranked as
             with guard as (select *, file_path in (select file_path from guarded) as protected from documents)
-            select part, row, key, content_id, protected,
+            select part, row, key, content_id, protected, {ADDRESS} as address,
               row_number() over (order by protected desc, {sql.order_of_survival()}) - 1 as rank
             from guard
         """)
-        ordered = """
-            select part, row, rank, key, min(rank) over (partition by content_id) as first, protected from ranked order by part, row
+        apart = ", address" if part["addresses"] else ""
+        ordered = f"""
+            select part, row, rank, key, min(rank) over (partition by content_id) as form,
+              min(rank) over (partition by content_id{apart}) as first, protected from ranked order by part, row
         """
         entries = [
             tables.write(self.context["folder"], f"ranked/{number:05d}.parquet", table, RANKED)
@@ -75,14 +82,18 @@ class RankDocuments:
         return {"files": entries, "documents": sum(entry["rows"] for entry in entries)}
 
 
-def places(ranked: str, apart: np.ndarray | None = None) -> np.ndarray:
+def places(ranked: str, apart: np.ndarray | None = None, addresses: bool = False) -> np.ndarray:
     """By row of a file of `RANKED`: the rank of a document that is the first of its identity form and is not among the ranks
-    `apart` (sorted), `LEFT_OUT` for all others."""
-    table = tables.read([ranked], ["rank", "first"])
-    rank, first = (table[name].to_numpy() for name in ("rank", "first"))
-    alone = rank == first
+    `apart` (sorted), `LEFT_OUT` for all others.
+
+    With `addresses` it is the first of its form and URL, and of the forms `apart` those that are protected, and stay, are there too.
+    """
+    table = tables.read([ranked], ["rank", "form", "first", "protected"])
+    rank, form = (table[name].to_numpy() for name in ("rank", "form"))
+    alone = rank == (table["first"].to_numpy() if addresses else form)
     if apart is not None:
-        alone &= ~np.isin(rank, apart)
+        gone = np.isin(form, apart)
+        alone &= ~(gone & ~table["protected"].to_numpy() if addresses else gone)
     return np.where(alone, rank, LEFT_OUT)
 
 

@@ -40,12 +40,12 @@ RIVALS = pa.schema(
     [
         *(MEASURED.field(name) for name in ("left", "scope", "other", "similarity", "containment", "contained", "estimate")),
         *(MEASURED.field(name) for name in ("exact", "duplicate")),
-        ("follow", pa.bool_()),
-        ("held", pa.bool_()),
+        *(pa.field(name, pa.bool_()) for name in ("address", "text", "identical", "held")),
+        ("right", pa.int64()),
     ]
 )
-"""The pair that drops a document, or, where `held`, that would have dropped a protected one. `follow` says that exact copies of the
-document are dropped by it too: their texts are as alike, but they were captured at URLs of their own."""
+"""The pair that drops a document, or, where `held`, that would have dropped a protected one: by its `text`, to which it may be
+`identical`, or by its `address`. Documents of the same form and URL are dropped by it too."""
 
 REFERENCES = pa.schema(
     [
@@ -73,7 +73,10 @@ class ResolveMatches:
     def setup(self) -> None:
         from pipelines import config
 
-        self.near = config.restore(self.context["config"], "curate")["match"].near
+        match = config.restore(self.context["config"], "curate")["match"]
+        self.by_address = match.url == "drop"
+        pairs = DECIDING_BY_ADDRESS if self.by_address else DECIDING
+        self.deciding = pairs.format(near=match.near == "drop", crawl=CRAWL)
 
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
         with contextlib.closing(sql.connect(self.context["folder"])) as con:
@@ -82,7 +85,8 @@ class ResolveMatches:
             sql.view(con, "equal", [part["equal"]] if part["equal"] else [], EQUAL)
             con.register("referred", self._references())
             rivals = self._rivals(con)
-            sql.view(con, "rivals", [files.join(self.context["folder"], rivals["path"])], RIVALS)
+            sql.view(con, "settled", [files.join(self.context["folder"], rivals["path"])], RIVALS)
+            con.execute(DECIDED if self.by_address else "create view rivals as from settled")
             con.execute(COPIES)
             con.execute(RELATED)
             matches = self._write_matches(con)
@@ -114,17 +118,21 @@ class ResolveMatches:
         documents, protected = _number(con, "from ranked"), _number(con, "from ranked where protected")
         if protected and _number(con, "from ranked where protected and rank >= $1", protected):
             raise RuntimeError("documents that are not protected rank before protected ones. Remove the work folder and rerun.")
-        state = Survivors(documents, protected)
+        several = con.sql(SEVERAL).to_arrow_table()
+        state = Survivors(documents, protected, several["form"].to_numpy(), several["rank"].to_numpy())
         with tables.Writer(self.context["folder"], "rivals.parquet", RIVALS) as writer:
-            for batch in sql.stream(con, DECIDING.format(near=self.near == "drop")):
+            for batch in sql.stream(con, self.deciding):
                 left, right, scope = (batch.column(name).to_numpy() for name in ("left", "right", "scope"))
-                deciding = batch.take(pa.array(state.take(left, right, scope != CRAWL)))
-                held = pa.array(deciding.column("left").to_numpy() < protected)
-                writer.write(deciding.append_column("held", held).select(RIVALS.names))
+                text = batch.column("text").to_numpy(zero_copy_only=False)
+                decide, rivals = state.take(left, right, scope != CRAWL, text)
+                deciding = pa.Table.from_batches([batch.take(pa.array(decide))]).drop_columns("right")
+                held = pa.array(deciding["left"].to_numpy() < protected)
+                writer.write(deciding.append_column("held", held).append_column("right", pa.array(rivals)).select(RIVALS.names))
         return writer.entry
 
     def _write_matches(self, con: "duckdb.DuckDBPyConnection") -> list[dict[str, Any]]:
-        rows = f"select {', '.join(schema.MATCHES.names)} from ({MATCHES}) order by key, other, scope, snapshot"
+        found = MATCHES.format(unmeasured=UNMEASURED if self.by_address else "k.rank <> k.first")
+        rows = f"select {', '.join(schema.MATCHES.names)} from ({found}) order by key, other, scope, snapshot"
         entries: list[dict[str, Any]] = []
         for piece in sql.runs(sql.stream(con, rows), ROWS_PER_FILE):
             path = f"matches/{self.context['prefix']}-{len(entries):05d}.parquet"
@@ -151,25 +159,62 @@ def _number(con: "duckdb.DuckDBPyConnection", source: str, *values: Any) -> int:
 
 
 DECIDING = """
-    select "left", "right", scope, other, similarity, containment, contained, estimate, exact, duplicate, alike and {near} as follow
+    select "left", "right", scope, other, similarity, containment, contained, estimate, exact, duplicate, address, alike as text,
+      false as identical
     from measured where duplicate and ({near} or not alike or address)
-    order by "left", scope < 0, follow desc, similarity desc, case when scope < 0 then "right" end, other, scope
+    order by "left", scope < 0, alike desc, similarity desc, case when scope < 0 then "right" end, other, scope
 """
-"""Pairs that may drop a document: of each, those with a reference first, then those by which its copies go too, then the most
+"""Pairs that may drop a document: of each, those with a reference first, then those by which it is a copy, then the most
 similar, then the one whose other document comes first in the order of survival."""
+
+DECIDING_BY_ADDRESS = """
+    with apart as (select rank, form from ranked where rank = first and form not in (select first from equal)),
+    spread as (
+      select f.rank as "left", case when scope < 0 then r.form else m."right" end as "right", scope, other, similarity, containment, contained,
+        estimate, exact, duplicate, false as address, true as text, false as identical
+      from measured m join ranked l on l.rank = m."left" left join ranked r on scope < 0 and r.rank = m."right"
+        join apart f on f.form = l.form and (scope >= 0 or r.form < f.rank)
+      where duplicate and alike and {near}
+    ),
+    pairs as (
+      select * from spread
+      union all
+      select "left", "right", scope, other, similarity, containment, contained, estimate, exact, duplicate, true, false, false
+      from measured where duplicate and address
+      union all
+      select rank, form, {crawl}, null, 1.0, 1.0, 1.0, null, true, true, false, true, true from apart where rank <> form
+    )
+    select * from pairs
+    order by "left", scope < 0, identical desc, text desc, similarity desc, case when scope < 0 then "right" end, other, scope, exact, address
+"""
+"""Where documents of one text may have fates of their own: what two texts have in common holds for each of their documents, so that
+their pairs name the text of the other side; each is a copy of its own text too, and pairs of one URL are of these two documents alone."""
+
+SEVERAL = """
+    select form, rank from ranked where rank = first and form in (select form from ranked where rank = first and rank <> form)
+    order by form, rank
+"""
+"""Texts whose documents have fates of their own, and these."""
+
+DECIDED = """
+    create view rivals as
+    select r.* replace (coalesce(o.key, r.other) as other)
+    from settled r left join ranked o on r.text and r.scope < 0 and o.rank = r."right"
+"""
+"""The pairs that decide, with the key of the document that stands for the text that they name."""
 
 COPIES = """
     create view copies as
-    with others as (select rank, key, first from ranked where rank <> first and first not in (select first from equal)),
-    heirs as (
-      select c.first, min(c.rank) as rank from others c join rivals r on r."left" = c.first where not r.held and not r.follow group by c.first
+    with stay as (
+      select c.form, min(c.rank) as rank from ranked c left join rivals r on r."left" = c.rank and not r.held
+      where c.rank = c.first and r."left" is null and c.form in (select form from ranked where rank = first and rank <> form) group by c.form
     )
-    select c.rank, c.key, c.first, coalesce(h.rank = c.rank, false) as heir, o.key as original
-    from others c left join heirs h on h.first = c.first
-    join ranked o on o.rank = case when h.rank = c.rank then c.first else coalesce(h.rank, c.first) end
+    select c.rank, c.key, o.key as original
+    from ranked c left join stay s on s.form = c.form and s.rank < c.rank join ranked o on o.rank = coalesce(s.rank, c.form)
+    where c.rank <> c.form and c.form not in (select first from equal)
 """
-"""Documents that equal an earlier one of the crawl, and which. They copy the first of their identity form, or, where that was
-dropped for its URL alone, the next one, its heir: no document that is kept has their text else."""
+"""Documents that equal an earlier one of the crawl, and which: the first of their identity form that is kept, and where none is that
+comes before them, the first."""
 
 RELATED = """
     create view related as
@@ -185,21 +230,28 @@ MATCHES = f"""
     from measured m left join referred s on s.scope = m.scope
     where duplicate or greatest(similarity, containment, contained) >= {LEAST_RELATION}
     union all
-    select c.key, r.other, r.similarity, r.containment, r.contained, r.estimate, r.exact, false, false, coalesce(s.kind, 'crawl'), s.id, r.duplicate
-    from copies c join rivals r on r."left" = c.first and r.follow and not r.held left join referred s on s.scope = r.scope
+    select k.key, r.other, r.similarity, r.containment, r.contained, r.estimate, r.exact, false, r.address, coalesce(s.kind, 'crawl'), s.id, r.duplicate
+    from ranked k join rivals r on r."left" = k.first and not r.identical and (k.rank = k.first or not r.held)
+    left join referred s on s.scope = r.scope
+    where {{unmeasured}}
     union all
     select key, original, 1.0, 1.0, 1.0, null, true, true, false, 'crawl', null, true from copies
     union all
     select k.key, e.reference, 1.0, 1.0, 1.0, null, not s.index_only, true, false, s.kind, s.id, true
-    from ranked k join equal e on e.first = k.first join referred s on s.scope = e.scope
+    from ranked k join equal e on e.first = k.form join referred s on s.scope = e.scope
 """
-"""Measured pairs; those of exact copies with what their first was dropped for, since equal texts are as similar; and equal ones,
+"""Measured pairs; those of exact copies with what they were dropped for, since equal texts are as similar; and equal ones,
 which against an index-only snapshot are equal by their digest alone."""
+
+UNMEASURED = """
+    not exists (select 1 from measured m where m."left" = k.rank and m.scope = r.scope and m.other = r.other)
+"""
+"""Pairs that decide by what two other documents of the same texts have in common. Where texts have one fate, their firsts are measured."""
 
 RELATION = """
     select k.part, k.row, k.key, k.protected,
-      case when k.protected then null when e.first is not null then e.reference when k.rank = k.first or r.follow then r.other
-        when not c.heir then c.original end as canonical,
+      case when k.protected then null when e.first is not null then e.reference when r.identical then c.original
+        when r."left" is not null then r.other when k.rank <> k.first then c.original end as canonical,
       coalesce(s.id is not null and e.eligible, false) as identical,
       if(s.id is not null, e.reference, b.other) as reference,
       if(s.id is not null, e.reference_attestation, null) as reference_attestation,
@@ -208,15 +260,15 @@ RELATION = """
       if(s.id is not null, not s.index_only, b.exact) as exact,
       if(s.id is not null, s.id, b.id) as snapshot,
       if(s.id is not null, s.cutoff, (select min(cutoff) from referred)) as cutoff
-    from ranked k left join equal e on e.first = k.first left join referred s on s.scope = e.scope and s.kind = 'snapshot'
+    from ranked k left join equal e on e.first = k.form left join referred s on s.scope = e.scope and s.kind = 'snapshot'
     left join rivals r on r."left" = k.first and not r.held left join copies c on c.rank = k.rank
-    left join related b on b."left" = k.first
+    left join related b on b."left" = k.form
 """
 """RESOLVED of all documents. An earlier run certifies nothing: what equals one of its documents has no relation to a snapshot."""
 
 PROTECTED_KEPT = """
     from ranked k left join rivals r on r."left" = k.rank where k.protected
-      and (k.rank <> k.first or r.held or k.first in (select first from equal))
+      and (k.rank <> k.first or r.held or k.form in (select first from equal))
 """
 """Protected documents that would have been dropped."""
 

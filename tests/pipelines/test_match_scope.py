@@ -200,6 +200,44 @@ def test_rows_without_an_address_share_none(tmp_path: Path) -> None:
     assert Curated(tmp_path / "run").kept() == {"no address", "no address either", "the same"}
 
 
+def test_copies_of_what_went_for_its_address_are_looked_up_themselves(tmp_path: Path) -> None:
+    """Texts by name: `one` goes for the address of `before`, and has copies at other addresses, an edited one among them."""
+    crawl: dict[str, tuple[str | None, str]] = {
+        "before": ("u", text("before")),
+        "other": ("w", text("other")),
+        "one": ("u", text("one")),
+        "near one": ("v", near("one")),
+        "at other": ("w#end", text("one")),
+        "no address": (None, text("one")),
+        "few": ("u", "A few words"),
+        "few again": ("x", "A few words"),
+        "few more": ("y", "A few words"),
+        "two": ("u", text("two")),
+        "two again": ("z", text("two")),
+        "near two": ("r", near("two")),
+        "two there": ("q", text("two")),
+        "two once more": ("p", text("two")),
+    }
+    dates = {name: f"2024-01-{n + 1:02d}" for n, name in enumerate(crawl)}
+    urls = {name: f"http://example.org/{url}" for name, (url, _) in crawl.items() if url}
+    write_rows(tmp_path / "new.parquet", {name: body for name, (_, body) in crawl.items()}, dates, url=urls)
+    curate(tmp_path / "new.parquet", tmp_path / "run", (), DATED, "--match.url=drop")
+    found = Curated(tmp_path / "run")
+    assert faults(found) == [] and leaks(found) == []
+    assert {name: other for name, other in found.canonicals().items() if other} == {
+        "one": "before",
+        "at other": "near one",
+        "no address": "near one",
+        "few": "before",
+        "few more": "few again",
+        "two": "before",
+        "near two": "two again",
+        "two there": "two again",
+        "two once more": "two again",
+    }
+    assert found.kept() == {"before", "other", "near one", "few again", "two again"}
+
+
 def test_copies_of_every_version_of_a_grown_snapshot_go(tmp_path: Path) -> None:
     """Exact ones, near ones, and those that only lie inside."""
     source, snapshot = tmp_path / "old.parquet", tmp_path / "snapshot"

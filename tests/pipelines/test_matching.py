@@ -79,7 +79,15 @@ class House:
 
     def _ranked(self, count: int) -> str:
         rows = np.arange(count)
-        columns = [np.zeros(count, np.int32), rows, rows, pa.array([f"part{i}" for i in range(count)]), rows, np.zeros(count, bool)]
+        columns = [
+            np.zeros(count, np.int32),
+            rows,
+            rows,
+            pa.array([f"part{i}" for i in range(count)]),
+            rows,
+            rows,
+            np.zeros(count, bool),
+        ]
         tables.write(self.base, "ranked/0.parquet", pa.table(columns, schema=RANKED), RANKED)
         return files.join(self.base, "ranked/0.parquet")
 

@@ -36,9 +36,9 @@ def document(key: str, text: str, level: str = "captured", day: int = 0, path: s
     return {"key": key, "content_id": content(text), "attestation": level, "date_end": end, "file_path": path, **more}
 
 
-def ranked(base: Path, parts: list[list[dict[str, Any]]], protected: list[str]) -> list[dict[str, Any]]:
+def ranked(base: Path, parts: list[list[dict[str, Any]]], protected: list[str], addresses: bool = False) -> list[dict[str, Any]]:
     urls = [written(base, f"documents/{i}.parquet", rows, schema.DOCUMENTS) for i, rows in enumerate(parts)]
-    receipt = RankDocuments({"folder": str(base)}).part({"documents": urls, "protected": protected})
+    receipt = RankDocuments({"folder": str(base)}).part({"documents": urls, "protected": protected, "addresses": addresses})
     assert [entry["rows"] for entry in receipt["files"]] == [len(rows) for rows in parts]
     return tables.read([files.join(str(base), entry["path"]) for entry in receipt["files"]], schema=RANKED).to_pylist()
 
@@ -54,6 +54,7 @@ def test_ranks_follow_attestation_then_time_and_the_first_of_each_form_is_known(
     found = {row["key"]: row for row in ranked(tmp_path, CRAWL, [])}
     assert sorted(found, key=lambda key: found[key]["rank"]) == ["stamped", "early", "late", "none", "held"]
     assert {key: row["first"] for key, row in found.items()} == {"stamped": 0, "early": 1, "late": 1, "none": 3, "held": 3}
+    assert all(row["form"] == row["first"] for row in found.values())
     assert [(row["part"], row["row"], row["key"]) for row in found.values()] == [
         (0, 0, "late"),
         (0, 1, "none"),
@@ -75,6 +76,25 @@ def test_only_firsts_that_are_not_set_apart_have_a_place(tmp_path: Path) -> None
     assert [row["key"] for row in rows] == ["late", "none", "early", "stamped", "held"]
     assert places(url).tolist() == [LEFT_OUT, 3, 1, 0, LEFT_OUT]
     assert places(url, pa.array([0, 3]).to_numpy()).tolist() == [LEFT_OUT, LEFT_OUT, 1, LEFT_OUT, LEFT_OUT]
+
+
+def test_one_text_at_several_addresses_has_a_first_at_each(tmp_path: Path) -> None:
+    urls = ["http://u/", "http://v/", None, "http://u/#top", "", "http://v/"]
+    rows = [document(f"d{i}", "x", day=i, url=url) for i, url in enumerate(urls)] + [document("d6", "y", day=6, url="http://u/")]
+    found = ranked(tmp_path, [rows], [], addresses=True)
+    assert [(row["form"], row["first"]) for row in found] == [(0, 0), (0, 1), (0, 2), (0, 0), (0, 2), (0, 1), (6, 6)]
+    url = files.join(str(tmp_path), "ranked/00000.parquet")
+    assert places(url).tolist() == [0] + [LEFT_OUT] * 5 + [6]
+    assert places(url, addresses=True).tolist() == [0, 1, 2, LEFT_OUT, LEFT_OUT, LEFT_OUT, 6]
+    assert places(url, pa.array([0]).to_numpy(), addresses=True).tolist() == [LEFT_OUT] * 6 + [6]
+
+
+def test_protected_copies_of_a_reference_are_looked_up_by_address(tmp_path: Path) -> None:
+    rows = [document("held", "x", path="keep/b", url="http://u/"), document("loose", "x", url="http://v/")]
+    ranked(tmp_path, [rows], ["keep/b"], addresses=True)
+    url, apart = files.join(str(tmp_path), "ranked/00000.parquet"), pa.array([0]).to_numpy()
+    assert places(url, apart).tolist() == [LEFT_OUT, LEFT_OUT]
+    assert places(url, apart, addresses=True).tolist() == [0, LEFT_OUT]
 
 
 def leaf(number: int, key: str, level: str, eligible: bool, day: int = 0, redacted: str | None = None) -> dict[str, Any]:

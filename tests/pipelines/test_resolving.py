@@ -4,7 +4,7 @@ import itertools
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pytest
@@ -82,13 +82,15 @@ def resolve(
     measured: list[dict[str, Any]],
     *,
     copies: dict[int, int] | None = None,
+    firsts: dict[int, int] | None = None,
     equal: list[dict[str, Any]] | None = None,
     protected: int = 0,
     references: list[dict[str, Any]] | None = None,
     parts: int = 2,
     **match: Any,
 ) -> Found:
-    """Resolves `documents` of ranks 0 on, dealt to parts in turn; `copies` gives a rank its first."""
+    """Resolves `documents` of ranks 0 on, dealt to parts in turn; `copies` gives a rank the first of its
+    form, and `firsts` that of its form and URL where it is another."""
     base, place = str(folder), itertools.count()
     urls: dict[str, list[str]] = {"ranked": [], "measured": []}
 
@@ -104,7 +106,8 @@ def resolve(
                 "row": i,
                 "rank": rank,
                 "key": name(rank),
-                "first": (copies or {}).get(rank, rank),
+                "form": (copies or {}).get(rank, rank),
+                "first": ((copies if firsts is None else firsts) or {}).get(rank, rank),
                 "protected": rank < protected,
             }
             for i, rank in enumerate(reversed(range(part, documents, parts)))
@@ -247,7 +250,7 @@ def test_protected_documents_stay_and_still_drop_others(tmp_path: Path) -> None:
 
 def test_near_copies_are_kept_where_the_match_says_so(tmp_path: Path) -> None:
     pairs = [near(1, 0), near(2, "x", 0.9, 0), address(4, 3), near(5, 4, 0.9, address=True)]
-    given = {"copies": {6: 0}, "references": [SNAPSHOT], "near": "keep", "url": "drop"}
+    given: dict[str, Any] = {"copies": {6: 0}, "references": [SNAPSHOT], "near": "keep", "url": "drop"}
     found = resolve(tmp_path, 7, pairs, **given)
     assert found.canonical == {name(6): name(0), name(4): name(3)}
     assert [(row["key"], row["other"]) for row in found.matches if row["duplicate"]] == [
@@ -259,15 +262,41 @@ def test_near_copies_are_kept_where_the_match_says_so(tmp_path: Path) -> None:
     ]
 
 
-def test_copies_of_what_was_dropped_for_its_url_alone_keep_the_text(tmp_path: Path) -> None:
-    found = resolve(tmp_path, 6, [address(1, 0), near(5, 1, 0.9)], copies={2: 1, 3: 1, 4: 1}, url="drop")
-    assert found.canonical == {name(1): name(0), name(3): name(2), name(4): name(2)}
-    assert found.pairs(name(2)) == [(name(1), 1.0, True)] and found.pairs(name(3)) == [(name(2), 1.0, True)]
+def test_copies_of_what_was_dropped_for_its_url_alone_have_fates_of_their_own(tmp_path: Path) -> None:
+    # 1, 2, 3 and 4 have one text, 2 and 4 one URL, and 3 that of 1, which 0 has too.
+    given: dict[str, Any] = {"copies": {2: 1, 3: 1, 4: 1}, "firsts": {3: 1, 4: 2}, "url": "drop"}
+    found = resolve(tmp_path, 6, [address(1, 0), near(5, 1, 0.9)], **given)
+    assert found.canonical == {name(1): name(0), name(3): name(0), name(4): name(2), name(5): name(2)}
+    assert found.pairs(name(2)) == [(name(1), 1.0, True)] and found.pairs(name(4)) == [(name(2), 1.0, True)]
     assert found.pairs(name(1)) == [(name(0), 0.1, False)]
-    assert [row["address"] for row in found.matches if row["key"] == name(1)] == [True]
-    # A pair that is alike counts before one of an URL, and takes the copies along.
+    # What is near their text is near each of them, and the pair with the one that stays is there beside the measured one.
+    assert found.pairs(name(5)) == [(name(1), 0.9, False), (name(2), 0.9, False)]
+    assert found.pairs(name(3)) == [(name(0), 0.1, False), (name(2), 1.0, True)]
+    assert [row["key"] for row in found.matches if row["address"]] == [name(1), name(3)]
+    # A pair that is alike counts before one of an URL.
     both = resolve(tmp_path / "both", 4, [address(2, 0, 0.5), near(2, 1, 0.3, containment=0.9)], copies={3: 2}, url="drop")
     assert both.canonical == {name(2): name(1), name(3): name(1)}
+
+
+def test_a_later_copy_is_near_what_came_after_the_first(tmp_path: Path) -> None:
+    # 1 goes for the URL of 0, 2 is near its text and stays, and 3 has the text of 1 once more.
+    measured = [address(1, 0), near(2, 1, 0.8), near(3, 2, 0.8)]
+    found = resolve(tmp_path, 4, measured, copies={3: 1}, firsts={}, url="drop")
+    assert found.canonical == {name(1): name(0), name(3): name(2)}
+    # An excerpt that came before what holds it is no copy of it, and the page is none of the excerpt.
+    page = near(2, 1, 0.3, containment=0.3, contained=1.0, alike=False, duplicate=False)
+    found = resolve(
+        tmp_path / "inside", 4, [address(1, 0), page, near(3, 2, 0.3, containment=1.0)], copies={3: 1}, firsts={}, url="drop"
+    )
+    assert found.canonical == {name(1): name(0), name(3): name(2)}
+
+
+def test_all_captures_of_a_text_go_for_the_reference_that_it_is_near(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"copies": {1: 0, 2: 0}, "firsts": {2: 1}, "references": [SNAPSHOT], "url": "drop"}
+    found = resolve(tmp_path, 3, [near(0, "x", 0.9, 0)], **given)
+    assert found.canonical == dict.fromkeys(found.rows, "x")
+    assert [(row["reference"], row["similarity"]) for row in found.rows.values()] == [("x", 0.9)] * 3
+    assert found.pairs(name(1)) == [(name(0), 1.0, True), ("x", 0.9, False)]
 
 
 def test_copies_of_what_stays_in_spite_of_its_url_go_for_it(tmp_path: Path) -> None:
@@ -275,73 +304,110 @@ def test_copies_of_what_stays_in_spite_of_its_url_go_for_it(tmp_path: Path) -> N
     assert found.canonical == {name(2): name(1), name(3): name(1)}
 
 
+class Crawl(NamedTuple):
+    """Texts and URLs (None for none) by rank; the texts that equal a reference, and those that are near one; which texts are near which
+    (a direction of its own: one may lie inside the other); how many ranks are protected."""
+
+    texts: list[int]
+    urls: list[int | None]
+    equal: set[int]
+    referred: set[int]
+    near: set[tuple[int, int]]
+    protected: int
+
+    def first(self, rank: int, address: bool) -> int:
+        return next(
+            other
+            for other, text in enumerate(self.texts)
+            if text == self.texts[rank] and (not address or self.urls[other] == self.urls[rank])
+        )
+
+    def measured(self, address: bool) -> list[dict[str, Any]]:
+        """What the stages before would find: texts by the first of each, and by the last where that comes after the other's first."""
+        alike = {"similarity": 0.8, "alike": True, "duplicate": True}
+        unlike = {"similarity": 0.6, "alike": False, "duplicate": False}
+        numbers = range(len(self.texts))
+        firsts = [rank for rank in numbers if self.first(rank, False) == rank and self.texts[rank] not in self.equal]
+        found = {(rank, -1): near(rank, f"y{self.texts[rank]}", scope=0) for rank in firsts if self.texts[rank] in self.referred}
+        for earlier, later in itertools.combinations(firsts, 2):
+            ways = [(later, earlier)]
+            last = max(rank for rank in numbers if self.first(rank, address) == rank and self.texts[rank] == self.texts[earlier])
+            ways += [(last, later)] if last > later else []
+            if any((self.texts[a], self.texts[b]) in self.near for a, b in ways):
+                found |= {(a, b): near(a, b) | (alike if (self.texts[a], self.texts[b]) in self.near else unlike) for a, b in ways}
+        some = [
+            rank
+            for rank in numbers
+            if address and self.first(rank, True) == rank and (self.texts[rank] not in self.equal or rank < self.protected)
+        ]
+        for b, a in itertools.combinations(some, 2):
+            if self.urls[a] is not None and self.urls[a] == self.urls[b]:
+                same = (self.texts[a], self.texts[b]) in self.near
+                found[a, b] = near(a, b) | (alike if same else unlike) | {"address": True, "duplicate": True}
+        return list(found.values())
+
+    def dropped(self, near: bool, address: bool) -> set[int]:
+        """The rule as it is said, over every pair of documents."""
+        found: set[int] = set()
+        for rank in range(self.protected, len(self.texts)):
+            text, url = self.texts[rank], self.urls[rank]
+            if text in self.equal or (near and text in self.referred):
+                found.add(rank)
+            for other in set(range(rank)) - found:
+                related = near and (text, self.texts[other]) in self.near
+                if self.texts[other] == text or related or (address and url is not None and self.urls[other] == url):
+                    found.add(rank)
+        return found
+
+
 @st.composite
-def crawls(draw: st.DrawFn) -> dict[str, Any]:
-    """Ranks with exact copies, protected ones, equal references, and pairs of all kinds between firsts."""
-    documents = draw(st.integers(1, 14))
-    copies: dict[int, int] = {}
-    for rank in range(1, documents):
-        if draw(st.integers(0, 3)) == 0:
-            first = draw(st.integers(0, rank - 1))
-            copies[rank] = copies.get(first, first)
-    firsts = [rank for rank in range(documents) if rank not in copies]
-    equal = [
-        equals(first, f"x{first}", draw(st.integers(0, 1)), eligible=False) for first in firsts if draw(st.integers(0, 6)) == 0
-    ]
-    free = [first for first in firsts if first not in {row["first"] for row in equal}]
-    measured, seen = [], set()
-    for _ in range(draw(st.integers(0, 30))):
-        left, right = draw(st.sampled_from(free)) if free else 0, draw(st.sampled_from([-2, -1, *free]))
-        if right >= left or not free or (left, right) in seen:
-            continue
-        seen.add((left, right))
-        similarity = draw(st.sampled_from([0.2, 0.8, 0.9]))
-        if right >= 0 and draw(st.booleans()):
-            measured.append(near(left, right, similarity, address=True, alike=similarity > 0.5))
-        else:
-            scope = CRAWL if right >= 0 else right + 2
-            measured.append(
-                near(
-                    left,
-                    right if right >= 0 else f"y{right}",
-                    similarity,
-                    scope,
-                    alike=similarity > 0.5,
-                    duplicate=similarity > 0.5,
-                )
-            )
-    protected = draw(st.integers(0, documents))
-    return {"documents": documents, "copies": copies, "equal": equal, "measured": measured, "protected": protected}
+def crawls(draw: st.DrawFn) -> Crawl:
+    documents, texts = draw(st.integers(1, 14)), st.integers(0, 5)
+    return Crawl(
+        draw(st.lists(texts, min_size=documents, max_size=documents)),
+        draw(st.lists(st.sampled_from([None, 0, 1, 2, 3]), min_size=documents, max_size=documents)),
+        draw(st.sets(texts, max_size=1)),
+        draw(st.sets(texts, max_size=1)),
+        {(a, b) for a, b in draw(st.sets(st.tuples(texts, texts), max_size=8)) if a != b},
+        draw(st.sampled_from([0, 0, 1, 3, documents])) % (documents + 1),
+    )
 
 
-@settings(deadline=None, max_examples=30)
-@given(crawls(), st.sampled_from(["drop", "keep"]))
-def test_any_crawl_keeps_the_rule(crawl: dict[str, Any], match: str) -> None:
+@settings(deadline=None, max_examples=60)
+@given(crawls(), st.sampled_from(["drop", "keep"]), st.sampled_from(["drop", "drop", "keep"]))
+def test_any_crawl_keeps_the_rule(crawl: Crawl, match: str, url: str) -> None:
+    address, numbers = url == "drop", range(len(crawl.texts))
+    equal = {crawl.first(rank, False): text for rank, text in enumerate(crawl.texts) if text in crawl.equal}
+    measured = crawl.measured(address)
     with tempfile.TemporaryDirectory() as folder:
-        found = resolve(Path(folder), references=[SNAPSHOT, RUN], near=match, url="drop", **crawl)
+        found = resolve(
+            Path(folder),
+            len(crawl.texts),
+            measured,
+            copies={rank: crawl.first(rank, False) for rank in numbers},
+            firsts={rank: crawl.first(rank, address) for rank in numbers},
+            equal=[equals(first, f"x{text}", 1, eligible=False) for first, text in sorted(equal.items())],
+            protected=crawl.protected,
+            references=[SNAPSHOT, RUN],
+            near=match,
+            url=url,
+        )
+    assert set(found.canonical) == {name(rank) for rank in crawl.dropped(match == "drop", address)}
     rows = {(row["key"], row["other"]): row for row in found.matches}
     assert len(rows) == len(found.matches)
-    protected = {name(rank) for rank in range(crawl["protected"])}
-    references = {row["reference"] for row in crawl["equal"]} | {"y-1", "y-2"}
-    for key, canonical in found.canonical.items():
+    assert {(row["key"], row["other"]) for row in measured} <= set(rows)
+    for rank, text in enumerate(crawl.texts):
         # What each dropped document names is kept, comes first, and is its pair.
-        assert key not in protected and canonical not in found.canonical
-        assert canonical in references or canonical < key
-        pair = rows[key, canonical]
-        assert pair["duplicate"] and (pair["identical"] or pair["address"] or (match == "drop" and pair["similarity"] > 0.5))
-    for (key, other), pair in rows.items():
-        # What is kept and not protected has no such pair with what is kept and comes first.
-        drops = pair["duplicate"] and (pair["identical"] or pair["address"] or match == "drop")
-        assert key in found.canonical or key in protected or not drops or other in found.canonical
-    equal = {row["first"] for row in crawl["equal"]}
-    copies = {rank: crawl["copies"].get(rank, rank) for rank in range(crawl["documents"])}
-    assert {rank for rank, first in copies.items() if first in equal} <= {
-        rank for rank in copies if found.canonical.get(name(rank), "").startswith("x") or name(rank) in protected
-    }
-    for first in set(copies.values()) - equal:
-        # Within the crawl it goes for what is near or was captured at its URL, never as a copy of its own copies.
-        canonical = found.canonical.get(name(first))
-        assert canonical is None or not rows[name(first), canonical]["identical"]
+        key, canonical = name(rank), found.canonical.get(name(rank))
+        if canonical is not None:
+            assert canonical not in found.canonical and (canonical in (f"x{text}", f"y{text}") or canonical < key)
+            pair = rows[key, canonical]
+            assert pair["duplicate"] and (pair["identical"] or pair["address"] or (match == "drop" and pair["similarity"] > 0.5))
+            other = int(canonical[1:]) if canonical[0] == "d" else None
+            assert pair["identical"] == (canonical[0] == "x" or (other is not None and crawl.texts[other] == text))
+        # Of an earlier document of its text every one tells, and the first of none.
+        same = [other for other in rows if other[0] == key and rows[other]["identical"]]
+        assert len(same) == (text in crawl.equal or crawl.first(rank, False) != rank)
 
 
 def test_matches_are_cut_into_files_of_one_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -366,7 +432,7 @@ def test_nothing_at_all(tmp_path: Path) -> None:
 
 
 def test_ranks_that_do_not_begin_with_the_protected_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = [{"part": 0, "row": i, "rank": i, "key": name(i), "first": i, "protected": i == 1} for i in range(2)]
+    rows = [{"part": 0, "row": i, "rank": i, "key": name(i), "form": i, "first": i, "protected": i == 1} for i in range(2)]
     tables.write(str(tmp_path), "ranked.parquet", pa.Table.from_pylist(rows, schema=RANKED), RANKED)
     step = ResolveMatches({"folder": str(tmp_path), "config": {"match": {}}, "prefix": "part", "references": []})
     step.setup()

@@ -31,8 +31,9 @@ def run(n: int, pairs: list[Pair], protected: int = 0, cuts: list[int] | None = 
     found, state = {}, Survivors(n, protected)
     edges = sorted({0, len(ordered), *(cut % (len(ordered) + 1) for cut in cuts or [])})
     for start, stop in zip(edges, [*edges[1:], len(ordered)], strict=True):
-        for place in state.take(left[start:stop], right[start:stop], right[start:stop] < 0):
+        for place, rival in zip(*state.take(left[start:stop], right[start:stop], right[start:stop] < 0), strict=True):
             pair = ordered[start + int(place)]
+            assert rival == pair[1]
             assert pair[0] not in found
             found[pair[0]] = pair
     gone = state.dropped(np.arange(n))
@@ -161,6 +162,50 @@ def test_batches_out_of_order_are_refused() -> None:
         Survivors(5, 6)
 
 
+def of_texts(texts: list[int], pairs: list[tuple[int, int]], protected: int, cut: int) -> dict[int, int]:
+    """The rival of each document that has one, by the text of each document and pairs (document, text) that may drop it."""
+    numbers = np.arange(len(texts))
+    first = np.array([texts.index(text) for text in texts])
+    several = np.array([rank for rank in np.lexsort((numbers, first)) if texts.count(texts[rank]) > 1], np.int64)
+    rows = [(rank, 0, texts.index(text)) for rank, text in pairs if text in texts[:rank]]
+    rows += [(rank, 1, first[rank]) for rank in numbers if first[rank] < rank]
+    left, _, right = np.array(sorted(rows), np.int64).reshape(-1, 3).T
+    state, found = Survivors(len(texts), protected, first[several], several), {}
+    for some in (slice(0, cut), slice(cut, None)):
+        count = len(left[some])
+        places, rivals = state.take(left[some], right[some], np.zeros(count, bool), np.ones(count, bool))
+        found |= dict(zip(left[some][places].tolist(), rivals.tolist(), strict=True))
+    return found
+
+
+@settings(deadline=None)  # the first example compiles the kernel
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=20),
+    st.sets(st.tuples(st.integers(0, 19), st.integers(0, 4)), max_size=20),
+    st.integers(0, 5),
+    st.integers(0, 20),
+)
+def test_a_text_stands_for_the_first_of_its_documents_that_is_kept(texts: list, pairs: set, protected: int, cut: int) -> None:
+    protected = min(protected, len(texts))
+    given_pairs = [(rank, text) for rank, text in pairs if rank < len(texts) and texts[rank] != text]
+    found, dropped = of_texts(texts, given_pairs, protected, cut), set[int]()
+    for rank, own in enumerate(texts):
+        kept = {
+            text: min(other for other in range(rank) if texts[other] == text and other not in dropped)
+            for text in {texts[other] for other in set(range(rank)) - dropped}
+        }
+        rivals = {kept[text] for text in {own} | {text for one, text in given_pairs if one == rank} if text in kept}
+        assert (rank in found) == bool(rivals) and found.get(rank) in rivals | {None}
+        if rivals and rank >= protected:
+            dropped.add(rank)
+
+
+def test_a_location_in_a_reference_is_no_text() -> None:
+    state = Survivors(3, 0, np.array([0, 0]), np.array([0, 1]))
+    places, _ = state.take(np.array([0, 1]), np.array([0, 0]), np.array([True, True]), np.array([True, True]))
+    assert places.tolist() == [0, 1]
+
+
 def test_ten_million_documents_take_a_bit_each() -> None:
     rng = np.random.default_rng(0)
     n, count = 10_000_000, 1_000_000
@@ -169,7 +214,7 @@ def test_ten_million_documents_take_a_bit_each() -> None:
     run(2, [(1, 0, 1.0)])  # compiles
     tracemalloc.start()
     state = Survivors(n)
-    decided = sum(len(state.take(*(column[i : i + 65536] for column in (left, right, outside)))) for i in range(0, count, 65536))
+    decided = sum(len(state.take(*(column[i : i + 65536] for column in (left, right, outside)))[0]) for i in range(0, count, 65536))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < n / 8 + 2_000_000
