@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pipelines import cli
 from provenance import schema
 from store import files
+from store.manifest import WORK
 from tests.match import oracle
 
 DECLARE = ("--declare", "made up by the tests of the match")
@@ -72,9 +73,9 @@ def rows(folder: Path, dataset: str) -> list[dict[str, Any]]:
     return table(folder, dataset).to_pylist()
 
 
-def same(left: Path, right: Path) -> bool:
-    """Whether two folders hold the same files with the same bytes."""
-    paths = files.list_files(str(left))
+def same(left: Path, right: Path, working: bool = False) -> bool:
+    """Whether two folders hold the same files with the same bytes; with `working`, what is left of work in the first does not count."""
+    paths = [path for path in files.list_files(str(left)) if not working or path.split("/")[0] != WORK]
     return paths == files.list_files(str(right)) and all((left / p).read_bytes() == (right / p).read_bytes() for p in paths)
 
 
