@@ -6,7 +6,6 @@ import json
 from dataclasses import fields, replace
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from pipelines import indexing, moments, toolbox
@@ -276,15 +275,11 @@ class _Output:
 
     def _sketch(self, documents: pa.RecordBatch) -> None:
         """Signatures and postings, of shingles that are made once for both."""
-        options = self.step.options
-        hashes, offsets = shingles.shingle_sets(documents["text"], options)
-        sizes, minima = np.diff(offsets), minhash.minima(hashes, offsets, options)
-        column = pa.FixedSizeListArray.from_arrays(pa.array(minima.reshape(-1)), options.permutations)
-        kinds = self.step.signatures
+        hashes, offsets = shingles.shingle_sets(documents["text"], self.step.options)
+        sketch = minhash.sketches(hashes, offsets, self.step.options)
         self.writers["signatures"].write(
-            pa.record_batch(
-                [documents["key"], column.cast(kinds.field("signature").type), pa.array(sizes.astype(np.int32))], schema=kinds
-            )
+            pa.record_batch([documents["key"], sketch["signature"], sketch["shingles"]], schema=self.step.signatures)
         )
         urls = documents["url"].to_pylist() if self.postings.addresses else ()
-        self.postings.add(minima, sizes, documents["content_id"], hashes, urls)
+        sizes = sketch["shingles"].to_numpy()
+        self.postings.add(minhash.matrix(sketch["signature"]), sizes, documents["content_id"], hashes, urls)

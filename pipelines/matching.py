@@ -40,8 +40,6 @@ GATHERED = 1 << 20
 """Pairs that are held before they are written: about 32 MB."""
 ROW_GROUP = 1 << 17
 """Rows of a row group of pairs."""
-AT_ONCE = 1 << 18
-"""Pairs that a product gives at a time: 4 MB."""
 SKETCHES = 1 << 16
 """Signatures of the crawl's side of a hot bucket that are held: 32 MB of 128 minima each. The other side comes from one row group."""
 
@@ -185,16 +183,11 @@ class _Met:
         return self._ranks[start : start + self._counts[bucket]], documents[self._low[bucket] : self._high[bucket]]
 
     def pairs(self, some: np.ndarray, documents: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """All pairs (rank, location) of some of the buckets (bool), in order, at most `AT_ONCE` at a time."""
-        products, starts, low = self.products[some], self._starts[some], self._low[some]
-        wide = (self._high - self._low)[some]
-        ends = np.cumsum(products)
-        total = int(ends[-1]) if len(ends) else 0
-        for first in range(0, total, AT_ONCE):
-            number = np.arange(first, min(first + AT_ONCE, total))
-            which = np.searchsorted(ends, number, "right")
-            inside = number - (ends[which] - products[which])
-            yield self._ranks[starts[which] + inside // wide[which]], documents[low[which] + inside % wide[which]]
+        """All pairs (rank, location) of some of the buckets (bool), in order, a bounded number at a time."""
+        counts = self._counts[some]
+        ends = np.cumsum(counts)
+        ranks = self._ranks[np.arange(counts.sum()) + np.repeat(self._starts[some] - ends + counts, counts)]
+        yield from bands.products(ranks, documents, np.repeat(self._low[some], counts), np.repeat(self._high[some], counts))
 
 
 class _Buckets:

@@ -42,9 +42,6 @@ CROWD = 64
 """References whose texts are read for one document before it is asked whether one of them is enough. A template that stands in thousands of
 documents on both sides would else cost their product."""
 
-ROWS = 512
-"""Rows of a file that are decoded at once; what is not asked for is let go."""
-
 
 class MeasurePairs:
     """Step: one file of pairs -> their similarity, and which are duplicates."""
@@ -140,7 +137,7 @@ class MeasurePairs:
         for start, stop in zip(files, [*files[1:], len(rows)], strict=True):
             scope, number = rows[start, :2].tolist()
             urls = (self.context if scope == CRAWL else self.context["references"][scope])[dataset]
-            found.append(_take(urls[number], rows[start:stop, 2], columns))
+            found.append(tables.take(urls[number], rows[start:stop, 2], columns))
         return pa.concat_tables(found)
 
 
@@ -203,27 +200,3 @@ def blocks(left: np.ndarray, right: np.ndarray, lengths: np.ndarray, limit: int)
         seen.update(ends)
     if start < len(left):
         yield slice(start, len(left))
-
-
-def _take(url: str, rows: np.ndarray, columns: list[str]) -> pa.Table:
-    """Some rows (sorted, distinct) of a file; of its row groups only those that hold them are read, a few rows at a time."""
-    found, base = [], 0
-    with tables.opened(url) as parquet:
-        for group in range(parquet.metadata.num_row_groups):
-            end = base + parquet.metadata.row_group(group).num_rows
-            wanted = rows[np.searchsorted(rows, base) : np.searchsorted(rows, end)] - base
-            base, at = end, 0
-            batches = parquet.iter_batches(batch_size=ROWS, row_groups=[group], columns=columns) if len(wanted) else ()
-            for batch in batches:
-                inside = wanted[np.searchsorted(wanted, at) : np.searchsorted(wanted, at + batch.num_rows)] - at
-                at += batch.num_rows
-                if len(inside):
-                    found.append(batch.take(pa.array(inside)))
-                if at > wanted[-1]:
-                    break
-    if sum(batch.num_rows for batch in found) != len(rows):
-        raise IndexError(
-            f"{url} has {base} rows, and row {rows[-1]} was asked for; it is not the file that the pairs were found in. Remove the "
-            "work folder and rerun."
-        )
-    return pa.Table.from_batches(found)

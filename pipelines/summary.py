@@ -21,7 +21,7 @@ WORDS = {
         "samples_not_compared": "common shingles: look-ups left out",
         "pairs_estimated": "pairs decided by signatures",
         "pairs_measured": "pairs measured on texts",
-        "pairs_settled": "pairs of documents settled before",
+        "pairs_settled": "pairs left, copies of another already",
         "matches": "rows of matches",
         "dropped": "documents dropped as copies",
         "protected_kept": "protected copies kept",

@@ -92,11 +92,11 @@ def join(
     low = np.searchsorted(index_hash, query_hash, "left")
     found = np.flatnonzero(index_hash[low] == query_hash)
     high = np.searchsorted(index_hash, query_hash[found], "right")
-    yield from _products(query_document[found], index_document, low[found], high, most)
+    yield from products(query_document[found], index_document, low[found], high, most)
 
 
-def _products(
-    left: np.ndarray, right: np.ndarray, low: np.ndarray, high: np.ndarray, most: int
+def products(
+    left: np.ndarray, right: np.ndarray, low: np.ndarray, high: np.ndarray, most: int = PAIRS
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each of `left` with each of right[low:high], in order, at most `most` pairs at a time; one `left` may be cut in pieces."""
     ends = np.cumsum(high - low)
@@ -128,5 +128,5 @@ def pairs_within(
     before = number - start
     count = np.minimum(before, limit)
     some = count > 0
-    pairs = _products(documents[some], documents, start[some], (start + count)[some], most)
+    pairs = products(documents[some], documents, start[some], (start + count)[some], most)
     return pairs, int(before.sum() - count.sum())

@@ -115,17 +115,21 @@ def minima(hashes: np.ndarray, offsets: np.ndarray, options: MinHash) -> np.ndar
     return out
 
 
-def minhash(texts: pa.Array | pa.ChunkedArray, options: MinHash) -> pa.RecordBatch:
-    """One row per text: `signature` (fixed-size list of uint32, or uint64 by `options.bits`) and `shingles`, the count of
-    distinct ones (int32).
+def sketches(hashes: np.ndarray, offsets: np.ndarray, options: MinHash) -> pa.RecordBatch:
+    """One row per text, given by its distinct shingle hashes: `signature` (fixed-size list of uint32, or uint64 by `options.bits`) and
+    `shingles`, their count (int32).
 
     A text without tokens has 0 shingles and a signature of all ones, which says nothing: it must not be compared.
     """
-    hashes, offsets = shingle_sets(texts, options)
     schema = signatures(options.permutations, options.bits)
     fields = [schema.field("signature"), schema.field("shingles")]
     sketch = pa.FixedSizeListArray.from_arrays(pa.array(minima(hashes, offsets, options).reshape(-1)), options.permutations)
     return pa.record_batch([sketch.cast(fields[0].type), pa.array(np.diff(offsets).astype(np.int32))], schema=pa.schema(fields))
+
+
+def minhash(texts: pa.Array | pa.ChunkedArray, options: MinHash) -> pa.RecordBatch:
+    """The `sketches` of texts."""
+    return sketches(*shingle_sets(texts, options), options)
 
 
 def matrix(signature: pa.Array | pa.ChunkedArray) -> np.ndarray:

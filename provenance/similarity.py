@@ -12,7 +12,7 @@ import functools
 import math
 import re
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -206,9 +206,12 @@ def estimate(
     without shingles, whose minima are all ones, is similar to nothing.
     """
     permutations = left.shape[1]
-    sizes = np.stack([np.asarray(left_size, object), np.asarray(right_size, object)])
-    # Integers of any length, in units of 1 / (k + m) of a shingle.
-    agree = (left == right).sum(axis=1).astype(object)
+    # In units of 1 / (k + m) of a shingle; integers of any length where a threshold of many digits asks for them.
+    finest = max(threshold(name, getattr(options, name)).denominator for name in ("similarity", "containment"))
+    longest = 4 * permutations * max(int(np.max(side, initial=0)) for side in (left_size, right_size)) * finest
+    kind: Any = np.int64 if longest < 1 << 63 else object
+    sizes = np.stack([np.asarray(left_size, kind), np.asarray(right_size, kind)])
+    agree = (left == right).sum(axis=1).astype(kind)
     unit = agree + permutations
     a, b = sizes * unit
     common = np.minimum(agree * sizes.sum(axis=0), np.minimum(a, b))

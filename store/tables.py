@@ -11,6 +11,8 @@ import pyarrow.parquet as pq
 from store import files
 
 ROW_GROUP = 8192
+DECODED = 512
+"""Rows of a row group that are decoded at once where only some are wanted."""
 COMPRESSION = "zstd"
 
 
@@ -119,12 +121,27 @@ def take(url: str, rows: Sequence[int] | np.ndarray, columns: list[str]) -> pa.T
         sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.metadata.num_row_groups)]
         starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         if len(wanted) and not (wanted[0] >= 0 and wanted[-1] < starts[-1]):
-            raise IndexError(f"{url} has {starts[-1]} rows, and rows {wanted[0]} to {wanted[-1]} were asked for")
+            raise IndexError(
+                f"{url} has {starts[-1]} rows, and rows {wanted[0]} to {wanted[-1]} were asked for; it is not the file that they were found in. "
+                "Remove the work folder, if there is one, and run again."
+            )
         cuts = np.searchsorted(wanted, starts)
         found = [
-            parquet.read_row_group(group, columns=columns).take(pa.array(wanted[cuts[group] : cuts[group + 1]] - starts[group]))
+            batch
             for group in range(len(sizes))
-            if cuts[group] < cuts[group + 1]
+            for batch in _chosen(parquet, group, wanted[cuts[group] : cuts[group + 1]] - starts[group], columns)
         ]
-        table = pa.concat_tables(found) if found else parquet.schema_arrow.empty_table()
+        table = pa.Table.from_batches(found) if found else parquet.schema_arrow.empty_table()
     return table.select(columns).take(pa.array(where, pa.int64()))
+
+
+def _chosen(parquet: pq.ParquetFile, group: int, rows: np.ndarray, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    """Some rows (sorted, distinct) of a row group, which is decoded a few rows at a time, so that few texts are held that nobody asked for."""
+    at = 0
+    for batch in parquet.iter_batches(DECODED, row_groups=[group], columns=columns) if len(rows) else ():
+        inside = rows[np.searchsorted(rows, at) : np.searchsorted(rows, at + batch.num_rows)] - at
+        at += batch.num_rows
+        if len(inside):
+            yield batch.take(pa.array(inside))
+        if at > rows[-1]:
+            return

@@ -154,7 +154,7 @@ def show(found: Sequence[Outcome]) -> None:
         lines = [f"{count:>3} {what}" for what, count in described(members)]
         similarities = [outcome.similarity for outcome in members if outcome.similarity is not None and kind == plant.NEAR]
         if similarities:
-            lines.append(f"    measured similarity {min(similarities):.2f} to {max(similarities):.2f}")
+            lines.append(f"    similarity {min(similarities):.2f} to {max(similarities):.2f}")
         right = sum(outcome.right for outcome in members)
         table.add_row(kind, str(len(members)), "\n".join(lines), f"{right} of {len(members)}")
     console = Console(highlight=False)

@@ -1,4 +1,4 @@
--- Which documents were dropped as copies, of what, and at which measured similarity; where the kept one lies in the crawl, its id too.
+-- Which documents were dropped as copies, of what, and at which similarity; where the kept one lies in the crawl, its id too.
 -- of: run
 SELECT
     t.key,

@@ -3,6 +3,7 @@
 import hashlib
 import resource
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ def test_shingles_of_one_pair_in_several_ranges_or_pieces_are_all_counted(tmp_pa
     house.layout = Layout(OPTIONS.bands, 1, 4)
     house.context["layout"] = list(house.layout)
     assert sorted(house.run("samples")[1]["samples"].to_pylist()) == [1, 2]
-    monkeypatch.setattr("pipelines.matching.AT_ONCE", 1)
+    monkeypatch.setattr(bands, "products", partial(bands.products, most=1))
     monkeypatch.setattr("pipelines.matching.GATHERED", 2)
     house.layout = Layout(OPTIONS.bands, 1, 1)
     house.context["layout"] = list(house.layout)

@@ -150,7 +150,7 @@ def test_blocks_and_their_size_change_nothing(tmp_path: Path, monkeypatch: pytes
     asked = []
     monkeypatch.setattr(similarity, "measure", lambda texts, *rest, of=similarity.measure: asked.append(texts) or of(texts, *rest))
     monkeypatch.setattr(measuring, "HELD", 16 * 128 * 20)
-    monkeypatch.setattr(measuring, "ROWS", 7)
+    monkeypatch.setattr("store.tables.DECODED", 7)
     assert world.measure(*pairs) == (whole, receipt)
     assert len(asked) > 10
     assert all(sum(len(text) for text in texts.to_pylist()) <= measuring.HELD for texts in asked)
@@ -177,7 +177,7 @@ def test_no_pairs(tmp_path: Path) -> None:
 def test_a_file_that_is_not_the_one_of_the_pairs_is_refused(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.add("a b c d e f")
-    with pytest.raises(IndexError, match=re.escape("has 1 rows, and row 7 was asked for")):
+    with pytest.raises(IndexError, match=re.escape("has 1 rows, and rows 0 to 7 were asked for")):
         world.measure((0, 7, CRAWL, 0, 0))
 
 

@@ -29,13 +29,13 @@ def test_rows_come_in_the_order_and_as_often_as_they_are_asked_for(url: str) -> 
 
 def test_only_row_groups_that_hold_a_row_are_read(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    one = pq.ParquetFile.read_row_group
+    some = pq.ParquetFile.iter_batches
 
-    def counted(self: Any, group: int, **options: Any) -> pa.Table:
-        read.append(group)
-        return one(self, group, **options)
+    def counted(self: Any, size: int, row_groups: list[int], **options: Any) -> Any:
+        read.extend(row_groups)
+        return some(self, size, row_groups=row_groups, **options)
 
-    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
     tables.take(url, [95, 31, 38], ["name"])
     assert read == [3, 9]
 
