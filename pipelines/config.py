@@ -40,13 +40,17 @@ def sections(verb: str) -> dict[str, type[msgspec.Struct]]:
     if verb not in ("freeze", "curate"):
         return {}
     from provenance.extract import Extract
+    from provenance.likelihood import LanguageModel
     from provenance.minhash import MinHash
+    from provenance.signals.watermark import Watermark
     from provenance.similarity import Match
     from provenance.verdict import Verdict
     from store.reading import Read
 
     shared: dict[str, type[msgspec.Struct]] = {"read": Read, "extract": Extract, "minhash": MinHash, "verdict": Verdict}
-    return shared | ({"freeze": Freeze} if verb == "freeze" else {"match": Match})
+    if verb == "freeze":
+        return shared | {"freeze": Freeze}
+    return shared | {"match": Match, "lm": LanguageModel, "watermark": Watermark}
 
 
 def _parse_yaml(url: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines import config, ingest, references, resolving
+from pipelines import calibrating, config, crowding, deepening, ingest, prevailing, references, resolving, tagging, toolbox
 from pipelines.comparing import Comparison
 from pipelines.progress import Progress
 from pipelines.runner import Runner, check_beam_args
@@ -29,6 +29,8 @@ def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -
     settings = config.resolve("curate", job.config, job.overrides)
     check_beam_args(job.beam_args, job.workers)
     plain, made = config.plain(settings), parameters(settings)
+    located = deepening.locate(settings)
+    made |= {"causal_model": located.identity} if located else {}
     opened = references.open_all(against, into)
     references.check_comparable(made["minhash"], opened)
     if job.dry_run:
@@ -42,7 +44,9 @@ def run(sources: Sequence[str], into: str, against: Sequence[str], job: "Job") -
         ThreadPoolExecutor(1) as beside,
     ):
         whole = [beside.submit(references.require_found, reference) for reference in opened]
-        chain = _Chain(target, plain, config.portable(settings), made, opened, whole, runner)
+        told = config.portable(settings) | deepening.portable(settings, located)
+        chain = _Chain(target, plain, told, made, opened, whole, runner)
+        chain.located = located
         made_run = chain.run(sources)
         target.log("curate", progress)
     return summary(into, made_run) | ({"notes": chain.notes} if chain.notes else {}) | target.note()
@@ -54,20 +58,21 @@ def _ids(opened: Sequence[Opened], kind: str) -> list[str]:
 
 def parameters(settings: dict[str, Any]) -> dict[str, Any]:
     """All that shapes a run's or snapshot's rows beside the configuration: versions of extractor, match and rules."""
-    from pipelines import toolbox
-    from provenance import evidence, extract, language, minhash
+    from provenance import combiner, evidence, extract, language, minhash
     from provenance.identity import sha256_hex
 
     try:
         extracted = extract.digest(settings["extract"])
         extract.extractor(settings["extract"])  # a library that does not load is told before any work
+        weights = toolbox.calibration()
+        combiner.check_rate(weights.combiner, settings["verdict"].rate)
     except ValueError as error:
         raise UsageError(str(error)) from error
     return {
         "extract": extracted,
         "language_model": sha256_hex(Path(language.model_path()).read_bytes()),
         "minhash": minhash.parameters(settings["minhash"]),
-        "rules": evidence.rules(toolbox.calibration(), settings["verdict"]),
+        "rules": evidence.rules(weights, settings["verdict"]),
         "schema_version": schema.SCHEMA_VERSION,
     }
 
@@ -105,6 +110,12 @@ class _Chain:
         self.target, self.plain, self.told, self.made, self.opened, self.runner = target, plain, told, made, opened, runner
         self.whole = whole
         self.notes: list[str] = []
+        self.evidence: list[tuple[Stage, dict[str, dict[str, Any]]]] = []
+        self.calibrated: dict[str, Any] | None = None
+        self.thresholds: dict[str, dict[str, float]] | None = None
+        self.human_scores: str | None = None
+        self.language_model: str | None = None
+        self.located: deepening.Located | None = None
 
     def _stage(
         self, name: str, step: str, parts: Sequence[dict[str, Any]], partitions: tuple[int, ...] = (), **context: Any
@@ -129,11 +140,19 @@ class _Chain:
         comparison = Comparison(self._stage, self.runner, self.plain, self.opened)
         comparison.run(extract, extracted, guarded)
         resolve, resolved = comparison.done["resolve"]
+        self.evidence.append((extract, extracted))
+        self._calibrate(comparison)
+        read = self._model(extract, extracted, resolve)
+        self._crowd(extract, extracted, resolve)
         tag = self._tag(extract, extracted, resolve)
         tagged = self.runner.run(tag)
+        shares, summed = self._prevalence(extract, extracted, tag, tagged)
         entries = self.target.promote(_some(extracted, ingest.DATASETS), extract.folder)
+        for stage, receipts in self.evidence[1:]:
+            entries += self.target.promote(_some(receipts, ("evidence",)), stage.folder)
         entries += self.target.promote(_some(resolved, ("matches",)), resolve.folder)
         entries += self.target.promote(tagged, tag.folder)
+        entries += shares
         entries.append(self.target.add_table(f"sources/{PREFIX}-00000.parquet", table, schema.SOURCES))
         snapshots = [reference for reference in self.opened if reference.kind == "snapshot"]
         return self.target.finish(
@@ -144,13 +163,53 @@ class _Chain:
                 "parameters": self.made,
                 "snapshots": [{"id": s.id, "cutoff": s.manifest["cutoff"], "index_only": s.index_only} for s in snapshots],
                 "runs": [{"id": name} for name in _ids(self.opened, "run")],
+                "calibration": self.calibrated,
+                "prevalence": summed,
                 "files": manifest.sorted_files(entries),
-                "counts": counts(extracted) | comparison.counts(tagged),
+                "counts": counts(extracted) | comparison.counts(tagged) | read,
             },
         )
 
+    def _calibrate(self, comparison: Comparison) -> None:
+        """What the detectors say of the snapshots' own documents, and the thresholds that it raises."""
+        weighed = toolbox.calibration().combiner
+        if weighed is None:
+            return
+        self.notes += calibrating.remarks(self.opened, self.made["extract"])
+        found = calibrating.run(self._stage, self.runner, self.opened, comparison.rows)
+        if found is not None:
+            self.calibrated, self.human_scores = found
+            self.thresholds = calibrating.raised(self.calibrated, weighed)
+
+    def _model(self, extract: Stage, extracted: dict[str, dict[str, Any]], resolve: Stage) -> dict[str, int]:
+        """A language model reads what is open and watermarks are looked for, where either is named; returns what that adds to the counts."""
+        marks = config.restore(self.plain, "curate")["watermark"]
+        if self.located is None and not marks.keys:
+            return {}
+        documents = counts(extracted)["documents"]
+        parts = deepening.parts(extract, extracted, resolve, tagging.evidence_of(PREFIX, extracted, self.evidence))
+        context = deepening.context(self.located, documents)
+        stage = self._stage("model", "deepening:ReadOpen", parts, thresholds=self.thresholds, **context)
+        receipts = self.runner.run(stage)
+        self.evidence.append((stage, receipts))
+        found = deepening.counts(self.located, marks, receipts)
+        if self.located is not None:
+            self.language_model = self.located.identity
+            self.notes.append(deepening.note(self.located, toolbox.calibration(), found, documents))
+        return found
+
+    def _crowd(self, extract: Stage, extracted: dict[str, dict[str, Any]], resolve: Stage) -> None:
+        """What the whole crawl shows: hosts, and pages that stand in several languages."""
+        columns: dict[str, Sequence[Any]] = {
+            "documents": urls(extract.folder, extracted, "documents"),
+            "evidence": tagging.evidence_of(PREFIX, extracted, self.evidence[:1]),
+            "resolved": [resolving.resolved_url(resolve.folder, number) for number in range(len(extracted))],
+        }
+        self.evidence.append(crowding.run(self._stage, self.runner.run, extract, extracted, columns))
+
     def _tag(self, extract: Stage, extracted: dict[str, dict[str, Any]], resolve: Stage) -> Stage:
-        documents, evidence = (urls(extract.folder, extracted, name) for name in ("documents", "evidence"))
+        documents = urls(extract.folder, extracted, "documents")
+        evidence = tagging.evidence_of(PREFIX, extracted, self.evidence)
         parts = [
             {
                 "name": name,
@@ -160,7 +219,24 @@ class _Chain:
             }
             for number, name in enumerate(extracted)
         ]
-        return self._stage("tag", "tagging:TagDocuments", parts)
+        return self._stage("tag", "tagging:TagDocuments", parts, thresholds=self.thresholds, language_model=self.language_model)
+
+    def _prevalence(
+        self, extract: Stage, extracted: dict[str, dict[str, Any]], tag: Stage, tagged: dict[str, dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """The machine share by month, language, host and file: the dataset's files, and what the manifest says of it."""
+        columns: dict[str, Sequence[Any]] = {
+            "documents": urls(extract.folder, extracted, "documents"),
+            "tags": urls(tag.folder, tagged, "tags"),
+            "evidence": tagging.evidence_of(PREFIX, extracted, self.evidence),
+        }
+        parts = [{"name": name} | {of: column[number] for of, column in columns.items()} for number, name in enumerate(extracted)]
+        count = self._stage("count", "prevailing:CountScores", parts, thresholds=self.thresholds)
+        counted = [{"name": "all", "counted": urls(count.folder, self.runner.run(count), "counted")}]
+        shared: dict[str, Any] = {"thresholds": self.thresholds, "human_scores": self.human_scores}
+        estimate = self._stage("prevalence", "prevailing:EstimatePrevalence", counted, **shared)
+        done = self.runner.run(estimate)
+        return self.target.promote(done, estimate.folder), done["all"]["summary"]
 
 
 def protected(patterns: Sequence[str], paths: Sequence[str]) -> list[str]:
@@ -199,7 +275,10 @@ def summary(into: str, opened: Opened) -> dict[str, Any]:
     for name in ("snapshots", "runs"):
         ids = [reference["id"] for reference in opened.manifest[name]]
         found |= {name: ids} if ids or name == "snapshots" else {}
-    return found | ordered(opened.manifest["counts"])
+    if (calibrated := opened.manifest["calibration"]) is not None:
+        rate = str(opened.manifest["config"]["verdict"]["false_positives"])
+        found["calibration"] = calibrating.said(calibrated, rate)
+    return found | prevailing.said(opened.manifest["prevalence"]) | ordered(opened.manifest["counts"])
 
 
 SHOWN = (

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from pipelines import indexing, moments, toolbox
-from provenance import attest, evidence, identity, minhash, pages, postings, schema, shingles
+from provenance import attest, evidence, identity, minhash, pages, parallel, postings, schema, shingles
 from provenance.decode import clean
 from store import files, reading, tables
 from store.errors import Incomplete
@@ -199,6 +199,8 @@ class _Output:
         }
         if step.admit is not None:
             schemas["captures"] = step.captured
+        else:
+            schemas["pages"] = parallel.PAGES
         parameters = {"minhash": json.dumps(minhash.parameters(step.options), sort_keys=True)}
         base = step.context["folder"]
         self.writers = {
@@ -269,6 +271,8 @@ class _Output:
                 PAGE_COLUMNS,
             )
             self.writers["evidence"].write(evidence.score(page, "page", self.step.evidence_tools))
+            if "pages" in self.writers:
+                self.writers["pages"].write(parallel.pages(page))
         if self.captures:
             self.writers["captures"].write(pa.RecordBatch.from_pylist(self.captures, schema=self.step.captured))
         self.rows, self.captures, self.rejected, self.size = [], [], [], 0

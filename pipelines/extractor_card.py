@@ -6,8 +6,8 @@ from statistics import fmean
 
 from pipelines import gold
 from pipelines.gold import Page, Phrases
-from pipelines.model_card import table
 from pipelines.train_extractor import PHRASE_WEIGHT, STRENGTH, Figures
+from pipelines.training.card import table
 from provenance.extract import BlockModel
 
 TEXT = """# Model card: blocks.json

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pipelines import mixcard, references
+from pipelines import mixcard, purifying, references
 from pipelines.mixing import Scatter, WriteShard
 from pipelines.planning import Planned, plan
 from pipelines.progress import Progress
@@ -183,11 +183,17 @@ def write(target: Target, order: Order, planned: Planned, runner: Any) -> Opened
     entries.append(target.add_bytes(SNAPSHOT, files.read_bytes(source)))
     if order.tokenizer is not None:
         entries.append(target.add_bytes(TOKENIZER, order.tokenizer))
-    return _finish(target, order, planned, entries, list(receipts.values()))
+    purity = purifying.estimated(work, planned, runner)
+    return _finish(target, order, planned, entries, list(receipts.values()), purity)
 
 
 def _finish(
-    target: Target, order: Order, planned: Planned, entries: list[dict[str, Any]], receipts: list[dict[str, Any]]
+    target: Target,
+    order: Order,
+    planned: Planned,
+    entries: list[dict[str, Any]],
+    receipts: list[dict[str, Any]],
+    purity: dict[str, Any],
 ) -> Opened:
     """Writes the card and, last, the manifest, both from the receipts."""
     plain = order.plain
@@ -209,7 +215,7 @@ def _finish(
         },
         "shards": written,
         "counts": merged([receipt["counts"] for receipt in receipts]),
-        "stated": planned.stated | order.revocation,
+        "stated": planned.stated | order.revocation | {"purity": purity},
     }
     entries = [*entries, target.add_bytes("README.md", mixcard.card(body, order.mix.format).encode())]
     return target.finish(body | {"files": manifest.sorted_files(entries)})
@@ -237,5 +243,6 @@ def summary(into: str, opened: Opened) -> dict[str, Any]:
         "shards": len(body["shards"]),
         "counts": body["counts"],
         **body["stated"],
+        "machine_share_of_human_side": purifying.line(body["stated"]["purity"]),
         "line": mixcard.headline(body),
     }

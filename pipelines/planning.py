@@ -11,6 +11,7 @@ import numpy as np
 from pipelines import mixing as steps
 from pipelines import moments
 from provenance import floor as floors
+from provenance import schema
 from provenance.floor import Mix
 from provenance.identity import Tree
 from store import files, leaves, revocation, tables
@@ -251,9 +252,10 @@ def _stated(
 
 
 def _sources(made: Plan, crawled: list[Opened]) -> dict[str, Any]:
-    """What of the sources stays out whatever the config says, and where near copies were only estimated."""
+    """What of the sources stays out whatever the config says, where near copies were only estimated, and what of each origin is left at
+    each step, from the runs' documents before any filter to the shards."""
     blind = {known["id"] for run in crawled for known in run.manifest["snapshots"] if known.get("index_only")}
-    return {"kept_out": made.kept_out(), "estimated_against": sorted(blind)}
+    return {"kept_out": made.kept_out(), "estimated_against": sorted(blind), "survival": made.survival(schema.ORIGINS)}
 
 
 def _write(made: Plan, tree: Tree, shards: int, folder: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:

@@ -242,7 +242,7 @@ class _Sealed:
             self.dropped[f"{source}:{copy}"] = self.dropped.get(f"{source}:{copy}", 0) + 1
 
     def _count(self, kept: pa.Table) -> None:
-        counted = ("key", "id", "attestation", "word_count", "eligible", "ineligible_reason", "byte_count")
+        counted = ("key", "id", "attestation", "language", "date", "word_count", "eligible", "ineligible_reason", "byte_count")
         for row in kept.select(counted).to_pylist():
             if row["eligible"]:
                 level = self.eligible.setdefault(row["attestation"], {"documents": 0, "bytes": 0})
@@ -252,7 +252,7 @@ class _Sealed:
                 reason = short_reason(row["ineligible_reason"])
                 self.ineligible[reason] = self.ineligible.get(reason, 0) + 1
             self.standing.append(
-                {name: row[name] for name in ("key", "id", "attestation", "word_count")}
+                {name: row[name] for name in ("key", "id", "attestation", "language", "date", "word_count")}
                 | {
                     "identical": row["eligible"],
                     "reference_attestation": row["attestation"],

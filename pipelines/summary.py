@@ -9,7 +9,7 @@ HIDDEN = {"exit_code", "verb", "rows", "why", "line", "kind", "result"}
 """Of no use to a person, or printed in another place."""
 
 DETAILS = {
-    "mix": {"requested", "counts", "supply", "crawled", "human_epochs", "human_effective"},
+    "mix": {"requested", "counts", "supply", "crawled", "human_epochs", "human_effective", "purity", "survival"},
     "verify": {"counts", "units", "anchored", "first_wrong_rows"},
 }
 """Parts of a verb's summary that stand in `--json`, in the manifest and in the report, and would bury the table."""
@@ -26,8 +26,12 @@ WORDS = {
         "dropped": "documents dropped as copies",
         "protected_kept": "protected copies kept",
         "kept": "documents kept",
+        "machine_share": "machine share, estimated",
     },
-    "mix": {"near_human": "near copies of human documents among the others"},
+    "mix": {
+        "near_human": "near copies of human documents among the others",
+        "machine_share_of_human_side": "machine share of the human side",
+    },
 }
 """What a person reads for a count whose name in `--json` and the manifest is too short to say it."""
 

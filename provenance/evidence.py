@@ -1,150 +1,62 @@
-"""Evidence: every signal's reading of every document, and what the calibration file says that it weighs.
+"""Evidence: every signal's reading of every document, and what the calibration file says that it weighs."""
 
-A log-likelihood ratio (LLR) is the natural logarithm of P(reading | machine) / P(reading | human). Which reading weighs how
-much is data and no code: the calibration file. A signal whose name the file does not know gives readings without
-weight; one that it knows in another version is an error, because the weights would belong to other readings.
-"""
-
-import bisect
-import itertools
 import math
-from typing import Annotated
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import msgspec
 import pyarrow as pa
 
 from provenance import signals
+from provenance.calibration import CLASSES, FORMAT, LLR_BOUND, Calibration, Cell, Combiner, Prior, Second, Table, Weight
+from provenance.calibration_file import read_calibration
 from provenance.identity import digest
 from provenance.schema import EVIDENCE
 from provenance.signals import Tools
 
-FORMAT = "lowbackground-calibration-1"
-CLASSES = ("machine_generated", "machine_translated")
-LLR_BOUND = 3.0
-"""No table may say more than this, about 20 to 1: beyond it the data of a few thousand documents says nothing."""
+__all__ = [
+    "CLASSES",
+    "FORMAT",
+    "LLR_BOUND",
+    "Calibration",
+    "Cell",
+    "Combiner",
+    "Prior",
+    "Second",
+    "Table",
+    "Weight",
+    "read_calibration",
+    "rules",
+    "score",
+]
 
 
-class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Steps of one group of documents: a value has the LLR of the last step that it reaches, and none below the first."""
-
-    group: Annotated[str, msgspec.Meta(description="group that the signal names, such as a language; `*` for all others")] = "*"
-    values: Annotated[tuple[float, ...], msgspec.Meta(description="lower ends of the steps, rising")] = ()
-    log_likelihood_ratios: Annotated[tuple[float, ...], msgspec.Meta(description="LLR of each step, in nats")] = ()
-
-    def look_up(self, value: float) -> float | None:
-        """LLR of `value`, or None below the first step."""
-        step = bisect.bisect_right(self.values, value) - 1
-        return self.log_likelihood_ratios[step] if step >= 0 else None
-
-
-class Weight(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What one version of one signal weighs."""
-
-    source: Annotated[str, msgspec.Meta(description="data or reasoning that the weights come from")] = ""
-    speaks_for: Annotated[
-        str | None, msgspec.Meta(description="class that high values speak for; null for a signal that only informs")
-    ] = None
-    decides_from: Annotated[
-        float | None, msgspec.Meta(description="value from which one reading decides the tag; null for never")
-    ] = None
-    bars_from: Annotated[
-        float | None, msgspec.Meta(description="value from which a document cannot count as human; null for never")
-    ] = None
-    alarm_below: Annotated[
-        float | None, msgspec.Meta(description="value below which a reading is an alarm about the capture; null for never")
-    ] = None
-    tables: Annotated[tuple[Table, ...], msgspec.Meta(description="LLR by value, one table a group")] = ()
-
-
-class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The calibration file: weights by `signal@version`, and the prior."""
-
-    format: Annotated[str, msgspec.Meta(description="format of this file")] = FORMAT
-    prior: Annotated[float, msgspec.Meta(description="log-odds of machine before any evidence")] = 0.0
-    prior_source: Annotated[str, msgspec.Meta(description="where the prior comes from")] = ""
-    signals: Annotated[dict[str, Weight], msgspec.Meta(description="weights by signal@version")] = {}
-
-    def weight(self, name: str, version: str) -> Weight | None:
-        """The weights of a signal's version; None for a signal that the file does not know.
-
-        Raises `ValueError` where the file knows the signal in other versions only.
-        """
-        found = self.signals.get(f"{name}@{version}")
-        if found is None:
-            known = sorted(entry for entry in self.signals if entry.split("@")[0] == name)
-            if known:
-                raise ValueError(
-                    f"signal {name} has version {version}, but the calibration file weighs {', '.join(known)}; the weights would belong to "
-                    "other readings. Recalibrate with `make model`, or take the calibration file of this version."
-                )
-        return found
-
-
-def read_calibration(data: bytes) -> Calibration:
-    """The calibration that `data` (JSON) holds. Raises `ValueError` for anything that is unknown, unordered or out of bounds."""
-    try:
-        calibration = msgspec.json.decode(data, type=Calibration)
-    except msgspec.MsgspecError as error:
-        raise ValueError(
-            f"the calibration file is not usable: {error}; no evidence could be weighed. Restore or rebuild it."
-        ) from error
-    if calibration.format != FORMAT:
-        raise ValueError(
-            f"the calibration file has format {calibration.format!r}, this version reads {FORMAT!r}. Rebuild it with `make model`."
-        )
-    if not math.isfinite(calibration.prior):
-        raise ValueError("the calibration file's prior is not a finite number; no probability could follow. Give log-odds in nats.")
-    for entry, weight in calibration.signals.items():
-        problem = _problem(entry, weight)
-        if problem:
-            raise ValueError(f"calibration of {entry}: {problem}; its evidence would be misread. Correct the file or rebuild it.")
-    return calibration
-
-
-def _problem(entry: str, weight: Weight) -> str | None:
-    """What is wrong with an entry of the calibration file, or None."""
-    name, at, version = entry.partition("@")
-    if not (name and at and version):
-        return "its name is not signal@version"
-    if not weight.source:
-        return "it does not say its source"
-    if weight.speaks_for is not None and weight.speaks_for not in CLASSES:
-        return f"speaks_for is {weight.speaks_for!r} and not one of {', '.join(CLASSES)}"
-    if weight.speaks_for is None and (weight.decides_from is not None or weight.bars_from is not None):
-        return "it decides or bars without speaking for a class"
-    if len({table.group for table in weight.tables}) != len(weight.tables):
-        return "a group has two tables"
-    for table in weight.tables:
-        values, ratios = table.values, table.log_likelihood_ratios
-        if len(values) != len(ratios) or not values:
-            return f"group {table.group} has {len(values)} steps and {len(ratios)} ratios"
-        if any(a >= b for a, b in itertools.pairwise(values)):
-            return f"the steps of group {table.group} do not rise"
-        if any(abs(ratio) > LLR_BOUND for ratio in ratios):
-            return f"a ratio of group {table.group} lies beyond {LLR_BOUND:g}"
-    return None
-
-
-def rules(calibration: Calibration, options: msgspec.Struct) -> str:
-    """Digest of all that decides a tag: calibration, verdict options, and the versions of the signals."""
+def rules(calibration: Calibration, options: msgspec.Struct, thresholds: Mapping[str, Any] | None = None) -> str:
+    """Digest of all that decides a tag: calibration, verdict options, the versions of the signals and, where the run's snapshots
+    moved them, the thresholds."""
     return digest(
         {
             "calibration": msgspec.to_builtins(calibration),
             "options": {type(options).__name__: msgspec.to_builtins(options)},
             "signals": signals.versions(),
         }
+        | ({"thresholds": dict(thresholds)} if thresholds is not None else {})
     )
 
 
-def score(batch: pa.RecordBatch, stage: str, tools: Tools) -> pa.RecordBatch:
-    """Evidence of every signal of `stage` about the documents of `batch`: rows of `schema.EVIDENCE`.
+def score(batch: pa.RecordBatch, stage: str, tools: Tools, only: Collection[str] | None = None) -> pa.RecordBatch:
+    """Evidence of every signal of `stage`, or of those named in `only`, about the documents of `batch`: rows of `schema.EVIDENCE`.
 
     Rows are ordered by signal, then as in the batch. Raises `ValueError` for an unknown stage, for missing columns, and for
     a signal that breaks its contract (a null or non-finite value, two rows for one document).
     """
     if stage not in signals.STAGES:
         raise ValueError(f"stage {stage!r} is none of {', '.join(signals.STAGES)}; no signal would run. Name one of them.")
-    names = [name for name, module in signals.found().items() if module.STAGE == stage]  # noqa: SIM300
+    names = [
+        name
+        for name, module in signals.found().items()
+        if module.STAGE == stage and (only is None or name in only)  # noqa: SIM300
+    ]
     parts = [_scored(batch, name, tools) for name in names]
     table = pa.Table.from_batches(parts, schema=EVIDENCE).combine_chunks()
     return table.to_batches()[0] if table.num_rows else pa.RecordBatch.from_pylist([], schema=EVIDENCE)

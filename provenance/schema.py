@@ -7,10 +7,10 @@ join them. All times are UTC.
 
 import pyarrow as pa
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Version of the datasets' layout; it stands in every manifest, and a reader refuses another one."""
 
-DATA_VERSION = 4
+DATA_VERSION = 5
 """Version of what stands in the datasets; it stands in every manifest, and a reader that finds another one says what changed."""
 
 CHANGES: tuple[tuple[str, int, str], ...] = (
@@ -19,6 +19,16 @@ CHANGES: tuple[tuple[str, int, str], ...] = (
     ("data", 3, "leaves are `lowbackground-leaf-2`, which name the leaf that they are a further witness of"),
     ("schema", 3, "a snapshot indexes content ids and sampled shingles beside its bands, and matches carry the sketches' estimate"),
     ("data", 4, "sketches name their preset and rule of tokens, and clear pairs are decided by their signatures"),
+    (
+        "schema",
+        4,
+        "a run's manifest has `calibration`, what the detectors say of the snapshots' documents, and runs estimate `prevalence`",
+    ),
+    (
+        "data",
+        5,
+        "detectors of model text are weighed together, by thresholds set on human text, and the prior goes by month and language",
+    ),
 )
 """What each version changed, in order: (`schema` or `data`, version, rule)."""
 
@@ -148,7 +158,11 @@ SOURCES = _schema(
 
 EVIDENCE = _schema(
     KEY,
-    ("signal", pa.string(), "name of the signal, which is its file in provenance/signals/"),
+    (
+        "signal",
+        pa.string(),
+        "name of the signal, which is its file in provenance/signals/; `combined` is the detectors of model text weighed together",
+    ),
     ("version", pa.string(), "version of the signal's reading"),
     ("value", pa.float64(), "the reading; its meaning is the signal's"),
     ("detail", pa.string(), "what was seen, for a person"),
@@ -192,14 +206,51 @@ TAGS = _schema(
     ID,
     ("origin", pa.string(), "human, machine_generated, machine_translated or unknown"),
     ("log_likelihood_ratio", pa.float64(), "sum of the evidence's, machine over human"),
-    ("prior", pa.float64(), "log-odds of machine before any evidence"),
-    ("p_machine", pa.float64(), "probability from both; null where no statistical signal ran"),
+    ("prior", pa.float64(), "log-odds of machine before any evidence, by month and language of the capture"),
+    (
+        "p_machine",
+        pa.float64(),
+        "1 / (1 + exp(-(prior + log_likelihood_ratio))); null where the detectors of model text have no weight, as for what equals a snapshot document",
+    ),
     ("attestation", pa.string(), "level of the capture, or of the reference document that it equals"),
     ("basis", pa.list_(pa.string()), "signals that the verdict rests on"),
     ("reason", pa.string(), "the verdict in words, such as why it abstains"),
     ("canonical", pa.string(), "key of the kept document that this one copies; null if it is kept"),
     ("rules", pa.string(), "digest of the verdict's rules and calibration"),
     ("snapshot", pa.string(), "id of the snapshot that certifies it, null where none does"),
+)
+
+PREVALENCE = _schema(
+    ("dimension", pa.string(), "what the documents are grouped by: all, kept, placebo, month, language, file or host"),
+    ("value", pa.string(), "the group"),
+    (
+        "documents",
+        pa.int64(),
+        "documents of the group, the unit of all that follows; shares of tokens or of sites differ from it up to twofold",
+    ),
+    ("estimated", pa.int64(), "of these, documents that a calibrated cell covers, which the estimate is about"),
+    ("hosts", pa.int64(), "hosts that they come from; what has no host counts by its file"),
+    *((origin, pa.int64(), f"documents tagged {origin}, for comparison: counts of tags are biased") for origin in ORIGINS),
+    (
+        "share",
+        pa.float64(),
+        "estimated machine share of the estimated documents, by mixture likelihood; null where nothing is estimated",
+    ),
+    (
+        "share_low",
+        pa.float64(),
+        "lower end of its 95 % interval, by a bootstrap of hosts; null where there are too few hosts for one",
+    ),
+    ("share_high", pa.float64(), "upper end of it"),
+    (
+        "rogan_gladen_low",
+        pa.float64(),
+        "least share that the rate of flags allows, over the calibration's range of true-positive rates",
+    ),
+    ("rogan_gladen_high", pa.float64(), "greatest share that it allows; generators that nobody has seen are in neither"),
+    ("placebo", pa.bool_(), "captured before 2020, when there was next to no model text: the true share is 0"),
+    ("covers_zero", pa.bool_(), "whether the interval holds 0; null without one"),
+    ("note", pa.string(), "what limits the estimate, in words; null where nothing does"),
 )
 
 SELECTION = _schema(
@@ -260,6 +311,7 @@ DATASETS: dict[str, pa.Schema] = {
     "evidence": EVIDENCE,
     "matches": MATCHES,
     "tags": TAGS,
+    "prevalence": PREVALENCE,
 }
 """Datasets of a run, by the folder that holds them; a snapshot adds `leaves` and `INDEXES` and widens `documents`."""
 

@@ -37,7 +37,7 @@ _CLOSED: dict[str, Any] = {
 _VIEWS: dict[str, dict[str, pa.Schema]] = {
     "run": DATASETS,
     "snapshot": {
-        **{name: kind for name, kind in DATASETS.items() if name != "matches"},
+        **{name: kind for name, kind in DATASETS.items() if name not in ("matches", "prevalence")},
         "documents": SNAPSHOT_DOCUMENTS,
         "leaves": LEAVES,
         **dict.fromkeys(INDEXES, BANDS),

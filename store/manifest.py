@@ -166,6 +166,7 @@ class _Run(msgspec.Struct):
     files: list[_File]
     snapshots: list[_Known]
     runs: list[_Earlier] = []
+    calibration: dict[str, Any] | None = None
     counts: dict[str, Any] = {}
 
 

@@ -101,6 +101,7 @@ class Plan:
             'CREATE TABLE crawled (run INTEGER, part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, origin VARCHAR, byte_count BIGINT)'
         )
         self.con.execute("CREATE TABLE near (run INTEGER, key VARCHAR)")
+        self.con.execute("CREATE TABLE tagged (origin VARCHAR, documents BIGINT)")
         self.con.execute("CREATE TABLE revoked (kind VARCHAR NOT NULL, value VARCHAR NOT NULL, reason VARCHAR)")
 
     def _readable(self, url: str) -> str:
@@ -169,6 +170,7 @@ class Plan:
                 "INSERT INTO tag SELECT key, origin, canonical FROM read_parquet(?, hive_partitioning = false)",
                 [self._readable(url)],
             )
+        self.con.execute("INSERT INTO tagged SELECT origin, count(*) FROM tag GROUP BY origin")
         for part in parts:
             self.con.execute(
                 "INSERT INTO crawled SELECT ?, ?, d.file_row_number, key, content_id, origin, byte_count "
@@ -185,6 +187,29 @@ class Plan:
         self.con.execute("CREATE TABLE allowed AS SELECT unnest($origins) AS origin", {"origins": [*origins, ""]})
         self.con.execute(_JUDGED)
         self.con.execute(_OTHER, {"seed": self.seed})
+
+    def survival(self, origins: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Documents by origin at each step of the way into the mix. To be said after `take`.
+
+        What the snapshot offers as `frozen` and, at the level asked for, as `attested`; of the runs all `documents`, those `kept`, those
+        left out for each reason of `OF_RUNS`, and those that `may_enter`; and of both what is `in_shards`.
+        """
+        queries = {
+            "frozen": "SELECT 'human', count(*) FROM attested",
+            "attested": "SELECT 'human', count(*) FROM human",
+            "documents": "SELECT origin, sum(documents)::BIGINT FROM tagged GROUP BY origin",
+            "kept": "SELECT origin, count(*) FROM crawled GROUP BY origin",
+            **{
+                name: f"SELECT origin, count(*) FROM judged WHERE reason = {sql.quote(name)} GROUP BY origin"
+                for name in OF_RUNS[:-1]
+            },
+            "may_enter": "SELECT origin, count(*) FROM other GROUP BY origin",
+            "in_shards": "SELECT origin, count(DISTINCT key) FROM selection GROUP BY origin",
+        }
+        counts = {step: dict(self.con.execute(query).fetchall()) for step, query in queries.items()}
+        found = {step: {origin: number.get(origin, 0) for origin in origins} for step, number in counts.items()}
+        gone = [found[step] for step in (*OF_RUNS[:-1], "may_enter")]
+        return found | {OF_RUNS[-1]: {origin: found["kept"][origin] - sum(step[origin] for step in gone) for origin in origins}}
 
     def crawled(self) -> dict[str, dict[str, int]]:
         """Kept documents and bytes of the runs, by origin."""

@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reporting import page, svg
+from pipelines.reporting import page, shares, svg
 from pipelines.reporting.markup import (
     LEVEL_WORDS,
     ORIGIN_LABELS,
@@ -92,7 +92,9 @@ def render(opened: Opened, con: "Con", name: str, verification: dict[str, Any] |
         _status(verification, opened),
         floors(con, parts, floor, promised_units(opened)),
         composition(made),
+        shares.purity(opened),
         supply(opened, con),
+        shares.survival(con, "mix"),
         by_year(con),
         epochs(con),
         promised(opened),

@@ -172,7 +172,7 @@ def nothing(say: str) -> Markup:
 def settings(con: "duckdb.DuckDBPyConnection") -> Markup:
     """Every setting and digest of the manifest, closed."""
     found = con.execute(
-        "SELECT key, value FROM manifest WHERE NOT regexp_matches(key, '^(counts|stated|requested|realised)[.]') AND key NOT IN ('url', 'shards') ORDER BY key"
+        "SELECT key, value FROM manifest WHERE NOT regexp_matches(key, '^(counts|stated|requested|realised|prevalence)[.]') AND key NOT IN ('url', 'shards') ORDER BY key"
     ).fetchall()
     body = element("details", element("summary", plural_of(len(found))), table(["setting", "value"], found))
     return section(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pipelines.reporting import page, svg
+from pipelines.reporting import page, shares, svg
 from pipelines.reporting.markup import ORIGIN_LABELS, Child, Markup, count, join, language_name, percent, plural, rests_on, share
 from pipelines.reporting.page import ORIGIN_SERIES, Excerpt, figure, nothing, rows, section
 from provenance.schema import ORIGINS
@@ -40,6 +40,8 @@ def render(
     body = [
         page.status(verification),
         funnel(steps, in_mix),
+        shares.survival(con, "run"),
+        shares.prevalence(opened, con),
         over_months(con),
         by_language(con),
         by_host(con),

@@ -199,3 +199,49 @@ def floor_text(floor: Fraction) -> str:
     """A floor as a percentage where that is exact to two places, else as the fraction it is."""
     hundredths = floor * 10_000
     return f"{float(floor) * 100:g}\u00a0%" if hundredths.denominator == 1 else f"{floor.numerator}/{floor.denominator}"
+
+
+@dataclass(frozen=True)
+class Range:
+    """An estimated share with its interval beside a counted one, all 0 to 1; those that are None are not drawn. `style` colours it."""
+
+    label: str
+    counted: float | None
+    share: float | None
+    low: float | None
+    high: float | None
+    style: str
+    shaded: bool = False
+
+
+def ranges(title: str, description: str, found: Sequence[Range], counted: Series, height: int = 220) -> Markup:
+    """Shares with their intervals, one column per label, beside bars of the counted ones; `shaded` columns have another ground."""
+    reached = [value for one in found for value in (one.counted, one.share, one.high) if value is not None]
+    top_share = min(1.0, max([0.05, *reached]))
+    step = next(step for step in (0.01, 0.02, 0.05, 0.1, 0.2, 0.25) if top_share / step <= 5)
+    ticks = [step * i for i in range(math.ceil(top_share / step - 1e-9) + 1)]
+    left, base, top = 46.0, height - 24.0, 10.0
+    slot, scale = (WIDTH - left) / max(len(found), 1), (base - top) / ticks[-1]
+    out, every = [], _thin([one.label for one in found], slot)
+    for i, one in enumerate(found):
+        if one.shaded:
+            out.append(element("rect", x=f"{left + slot * i:.2f}", y=top, width=f"{slot:.2f}", height=base - top, class_="shade"))
+    for tick in ticks:
+        y = base - tick * scale
+        out += [_line(left, y, WIDTH, y, "grid" if tick else "axis"), _text(left - 8, y + 4, f"{tick:.0%}", "tick", "end")]
+    start = next((i for i, one in enumerate(found) if one.label.endswith("-01")), 0) % every
+    for i, one in enumerate(found):
+        middle, wide = left + slot * (i + 0.5), min(slot * 0.3, 14.0)
+        if one.counted is not None:
+            said = f"{one.label} · {counted.label}: {one.counted:.1%}"
+            out.append(_rect(middle - wide, base - one.counted * scale, wide, one.counted * scale, counted.style, said))
+        if one.share is not None:
+            said, x = f"{one.label} · estimated: {one.share:.1%}", middle + wide / 2
+            if one.low is not None and one.high is not None:
+                said += f", 95 % interval {one.low:.1%} to {one.high:.1%}"
+                out.append(_rect(x - 1, base - one.high * scale, 2, (one.high - one.low) * scale, one.style, said))
+            out.append(_rect(x - 4, base - one.share * scale - 2, 8, 4, one.style, said))
+        if i % every == start:
+            half = extent(one.label) / 2
+            out.append(_text(min(max(middle, left + half), WIDTH - half), height - 6, one.label, "tick", "middle"))
+    return _frame(WIDTH, height, title, description, *out)

@@ -3,9 +3,10 @@
 A signal module has
 
 - `NAME`: its file's name; `VERSION`: changes whenever a reading may change;
-- `STAGE`: "page" (runs in the fused pass, on `PAGE` columns) or "match" (runs after matching, on `MATCHED` columns);
+- `STAGE`: "page" (runs in the fused pass, on `PAGE` columns), "match" (after matching, on `MATCHED`), "model" (slow: only for
+  documents that the cheap signals leave open, on `MODEL`) or "crowd" (what the whole crawl shows, on `CROWD`);
 - `COLUMNS`: the input columns that it reads;
-- `STATISTICAL`: whether it is a detector of model text, which never votes on a snapshot and alone makes `p_machine`;
+- `STATISTICAL`: whether it is a detector of model text, which never votes on what equals a snapshot document nor at freeze;
 - a function of the module's own name, `(batch, tools) -> RecordBatch` of `READING` columns. It gives at most one row
   a document and a row only where the signal applies. An optional fourth column `group` (string) chooses the
   calibration table of the row, such as a language.
@@ -26,9 +27,9 @@ import pyarrow as pa
 from provenance.schema import TIME
 
 if TYPE_CHECKING:
-    from provenance.evidence import Calibration
+    from provenance.calibration import Calibration
 
-STAGES = ("page", "match")
+STAGES = ("page", "match", "model", "crowd")
 
 PAGE = pa.schema(
     [
@@ -67,19 +68,46 @@ MATCHED = pa.schema(
 """Columns of a match-stage batch; `identical` means that the identity form equals that of `reference`, a document of the
 snapshot that is eligible as human, and `exact` that the shares were measured from the texts and not estimated from the sketches."""
 
+MODEL = pa.schema([PAGE.field(name) for name in ("key", "text", "language", "word_count")])
+"""Columns of a model-stage batch."""
+
+CROWD = pa.schema(
+    [
+        ("key", pa.string()),
+        ("site", pa.string()),
+        ("site_pages", pa.int32()),
+        ("others", pa.int32()),
+        ("others_above", pa.int32()),
+        ("languages", pa.list_(pa.string())),
+        ("ways", pa.string()),
+        ("hosts", pa.int32()),
+    ]
+)
+"""Columns of a crowd-stage batch: the document's host, how many of its kept pages have a combined score, how many of these are other pages
+and how many of those score above 90 % of human text (null where there are too few); the languages of the group of parallel pages that it
+belongs to, how they were found, in words, and on how many hosts they lie (null where it has no group)."""
+
+INPUTS = {"page": PAGE, "match": MATCHED, "model": MODEL, "crowd": CROWD}
+"""Columns of a batch of each stage."""
+
 READING = pa.schema([("key", pa.string()), ("value", pa.float64()), ("detail", pa.string())])
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What is loaded once and lent to every signal.
+    """What is loaded once and lent to every signal; a signal whose tool is None gives no readings.
 
-    `origin_model` is a fastText model (an object whose `predict(line, k)` gives labels and probabilities), or
-    None where no statistical signal shall run.
+    `origin_model` is a fastText model (an object whose `predict(line, k)` gives labels and probabilities); what the others
+    are, the modules of the signals say that use them.
     """
 
     calibration: "Calibration"
     origin_model: Any | None = None
+    character_model: Any | None = None
+    stylometry: Any | None = None
+    language_model: Any | None = None
+    watermark: Any | None = None
+    vocabulary: Any | None = None
 
 
 @cache

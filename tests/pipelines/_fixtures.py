@@ -197,7 +197,7 @@ def verdict(
         return tag(row, "unknown", -0.3, **near), [], [match(row["key"], other["key"], similarity, "snapshot", snapshot)]
     if luck < 30 + 35 * late:
         llr = 2.5 + (number("llr", i) % 300) / 100
-        seen = [evidence(row, "statistical", llr, "fastText, calibrated", llr)]
+        seen = [evidence(row, "combined", llr, "calibrated", llr)]
         if luck % 3 == 0:
             seen.append(evidence(row, "residue", 1.0, "As an AI language model, I cannot <b>", 6.0))
         return (
@@ -207,12 +207,17 @@ def verdict(
         )
     if luck > 92:
         seen = [evidence(row, "translation_markup", 1.0, '<meta name="generator" content="GTranslate">', 4.0)]
+        seen.append(evidence(row, "parallelism", 3.0, "in 3 languages by address", 0.3))
         return tag(row, "machine_translated", 4.0, basis=["translation_markup"], reason="machine-translation markup"), seen, []
     llr = -1.5 + (number("llr", i) % 200) / 100
     pairs = (
         [match(row["key"], hexname("pair", i), 0.4 + (number("c", i) % 30) / 100, "crawl", None, False)] if luck % 5 == 0 else []
     )
-    return tag(row, "unknown", llr), [evidence(row, "statistical", llr, "fastText, calibrated", llr)], pairs
+    return (
+        tag(row, "unknown", llr),
+        [evidence(row, "combined", llr, "calibrated", llr), evidence(row, "site", 0.2, "3 of 15 other pages", -0.2)],
+        pairs,
+    )
 
 
 INELIGIBLE = {
@@ -291,6 +296,34 @@ def crawl_rows(
     return rows, tags, readings, pairs
 
 
+def prevalence(rows: list[Any], tags: list[Any]) -> list[dict[str, Any]]:
+    """Estimates as a run holds them, the same everywhere but in placebos; a month that is too small has none."""
+    found = []
+    groups: dict[tuple[str, str], list[str]] = {}
+    for row, tagged in zip(rows, tags, strict=True):
+        month = row["date"].strftime("%Y-%m") if row["date"] else "no date"
+        for group in (
+            ("all", "all documents"),
+            ("month", month),
+            ("language", row["language"] or "unknown"),
+            ("host", "m.example"),
+        ):
+            groups.setdefault(group, []).append(tagged["origin"])
+    groups |= {("placebo", "captured before 2020"): ["unknown"] * 40, ("month", "2019-12"): ["unknown"] * 40} if rows else {}
+    groups |= {("file", HOSTILE): groups[("all", "all documents")]} if rows else {}
+    for (dimension, value), origins in sorted(groups.items()):
+        placebo, some = value < "2020" or dimension == "placebo", len(origins) >= 10
+        shares = (0.004, 0.0, 0.02, 0.0, 0.03) if placebo else (0.21, 0.15, 0.28, 0.05, 0.6)
+        names = ("share", "share_low", "share_high", "rogan_gladen_low", "rogan_gladen_high")
+        found.append(
+            {"dimension": dimension, "value": value, "documents": len(origins), "estimated": len(origins) - 1, "hosts": 7}
+            | {origin: origins.count(origin) for origin in schema.ORIGINS}
+            | dict(zip(names, shares if some else (None,) * 5, strict=True))
+            | {"placebo": placebo, "covers_zero": placebo if some else None, "note": None if some else "too few documents"}
+        )
+    return found
+
+
 def run(target: Path, documents: int = 420, against: manifest.Opened | None = None, name: str = "crawl") -> manifest.Opened:
     """A run; with no documents, a run over nothing: files without rows."""
     frozen = reference_rows() if against else []
@@ -304,6 +337,7 @@ def run(target: Path, documents: int = 420, against: manifest.Opened | None = No
         "evidence": readings,
         "matches": pairs,
         "tags": tags,
+        "prevalence": prevalence(rows, tags),
     }
     if documents:
         for dataset, content in data.items():
@@ -346,6 +380,22 @@ def shard_rows(target: int, humans: list[dict[str, Any]], others: list[dict[str,
     return rows
 
 
+def survival(kept: list[dict[str, Any]], frozen: int) -> dict[str, dict[str, int]]:
+    """What of each origin is left at each step into a mix."""
+    none = dict.fromkeys(schema.ORIGINS, 0)
+    there = {origin: sum(row["origin"] == origin for row in kept) for origin in schema.ORIGINS}
+    fewer = {origin: number // 2 for origin, number in there.items()}
+    steps = {
+        "documents": {origin: 2 * number for origin, number in there.items()},
+        "kept": there,
+        "may_enter": there,
+        "in_shards": fewer,
+    }
+    steps |= dict.fromkeys(("origin_not_allowed", "crawled_revoked", "equal_to_human", "equal_to_other"), none)
+    offered = none | {"human": frozen}
+    return steps | {"frozen": offered, "attested": offered, "in_shards": fewer | {"human": frozen}}
+
+
 def mix(
     target: Path, frozen: manifest.Opened, curated: manifest.Opened, honest: bool = True, empty: bool = False
 ) -> manifest.Opened:
@@ -384,6 +434,18 @@ def mix(
                 origin: {"documents": sum(row["origin"] == origin for row in kept), "bytes": 1} for origin in schema.ORIGINS[1:]
             },
             "kept_out": {"redacted": 2, "revoked": 0},
+            "survival": survival(kept, 0 if empty else 197),
+            "purity": {
+                "unit": "documents",
+                "documents": 0 if empty else 197,
+                "estimated": 0 if empty else 180,
+                "before_2020": 0 if empty else 150,
+                **dict.fromkeys(("share", "share_low", "rogan_gladen_low"), None if empty else 0.0),
+                **dict.fromkeys(("share_high", "rogan_gladen_high"), None if empty else 0.012),
+                "human_side": None if empty else "the mix's own documents of before 2020",
+                "placebo": None,
+                "note": None,
+            },
             "estimated_against": ["9" * 64],
             "left_over": {"unknown": {"documents": 20, "bytes": 20_000}},
             "alternative": {

@@ -107,7 +107,7 @@ def test_texts_are_drawn_per_origin_with_their_evidence_and_direction(targets: T
     groups = source.split('<details class="texts">')[1:]
     assert [group.count("<article>") for group in groups] == [20, 20, 20, 20]
     assert all(group.count("<blockquote dir=") == 20 for group in groups)
-    assert "snapshot_match" in groups[0] and "statistical" in groups[1] and "GTranslate" in groups[2]
+    assert "snapshot_match" in groups[0] and "combined" in groups[1] and "GTranslate" in groups[2]
     assert 'lang="ar"' in source
     assert max(map(len, re.findall(r"<blockquote[^>]*>(.*?)</blockquote>", source, re.DOTALL))) < 2 * page.EXCERPT
 

@@ -15,7 +15,6 @@ from provenance.verdict import Verdict
 from tests.provenance.signals.pages import batch
 
 MT = {"url": "https://example-org.translate.goog/p"}
-MODEL = SimpleNamespace(predict=lambda line, k: (("__label__machine", "__label__human"), (0.9, 0.1)))
 SHIPPED = evidence.read_calibration(resources.files("provenance").joinpath("calibration.json").read_bytes())
 
 
@@ -44,16 +43,26 @@ def test_below_the_first_step_there_is_no_weight():
     assert evidence.score(batch(MT), "page", Tools(calibration=calibration)).column("log_likelihood_ratio").to_pylist() == [None]
 
 
-def test_a_group_has_its_own_table():
+def test_a_group_has_its_own_table(monkeypatch):
     tables = (
         Table(group="de", values=(-10.0,), log_likelihood_ratios=(1.0,)),
         Table(group="*", values=(-10.0,), log_likelihood_ratios=(0.25,)),
     )
-    tools = Tools(calibration=weighed("origin_model", tables=tables), origin_model=MODEL)
-    rows = [{"text": "wort " * 60, "language": language, "word_count": 60} for language in ("de", "en", "fr")]
-    found = evidence.score(batch(*rows), "page", tools)
+    grouped = pa.record_batch([["0", "1"], [0.5, 0.5], ["x", "y"], ["de", "en"]], names=[*READING.names, "group"])
+    module = SimpleNamespace(
+        NAME="own", VERSION="1", STAGE="page", COLUMNS=("key",), STATISTICAL=False, own=lambda batch, tools: grouped
+    )
+    monkeypatch.setattr(signals, "found", lambda: {"own": module})
+    found = evidence.score(batch(MT, MT), "page", Tools(calibration=weighed("own", tables=tables)))
     assert found.column("key").to_pylist() == ["0", "1"]
     assert found.column("log_likelihood_ratio").to_pylist() == [1.0, 0.25]
+
+
+def test_only_the_named_signals_run():
+    calibration = Calibration()
+    found = evidence.score(batch(MT), "page", Tools(calibration=calibration), ("residue",))
+    assert found.num_rows == 0 and found.schema.equals(schema.EVIDENCE)
+    assert evidence.score(batch(MT), "page", Tools(calibration=calibration), ("translation_markup",)).num_rows == 1
 
 
 def test_an_unknown_version_is_an_error():
@@ -95,7 +104,7 @@ def test_the_shipped_file_weighs_every_signal_in_its_version():
 def test_no_statistical_signal_decides_or_bars():
     for name, module in signals.found().items():
         weight = SHIPPED.weight(name, module.VERSION)
-        assert not module.STATISTICAL or (weight.decides_from is None and weight.bars_from is None)
+        assert not module.STATISTICAL or (weight.decides_from, weight.bars_from, weight.alarm_below) == (None, None, None)
 
 
 BODY = {
@@ -141,6 +150,12 @@ def test_rules_name_everything_that_decides(monkeypatch):
     assert digest == evidence.rules(calibration, Verdict()) and len(digest) == 64
     assert digest != evidence.rules(msgspec.structs.replace(calibration, prior=1.0), Verdict())
     assert digest != evidence.rules(calibration, Verdict(machine_from=2.0))
+    raised = {"en, 50 words and more": {"0.01": 3.5}}
+    assert digest == evidence.rules(calibration, Verdict(), None)
+    assert (
+        len({digest, evidence.rules(calibration, Verdict(), raised), evidence.rules(calibration, Verdict(), {**raised, "x": {}})})
+        == 3
+    )
     monkeypatch.setattr(signals, "versions", lambda: {"residue": "2"})
     assert digest != evidence.rules(calibration, Verdict())
 

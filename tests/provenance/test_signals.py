@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from provenance import signals
 from provenance.evidence import Calibration
-from provenance.signals import MATCHED, PAGE
+from provenance.signals import INPUTS
 from tests.provenance.signals.pages import batch
 
 FILES = sorted(path.stem for path in Path(signals.__file__).parent.glob("[a-z]*.py"))
@@ -52,7 +52,7 @@ def test_declares_itself(name):
     assert name == module.NAME
     assert re.fullmatch(r"[\w.]+", module.VERSION)
     assert module.STAGE in signals.STAGES
-    assert set(module.COLUMNS) <= set((PAGE if module.STAGE == "page" else MATCHED).names)
+    assert set(module.COLUMNS) <= set(INPUTS[module.STAGE].names)
     assert isinstance(module.STATISTICAL, bool)
     assert module.__doc__ and len(module.__doc__) > 100
 
@@ -70,7 +70,7 @@ def test_declares_itself(name):
 )
 def test_rows_are_readings(name, text, html, headers, url, words, identical, similarity):
     module = signals.found()[name]
-    schema = PAGE if module.STAGE == "page" else MATCHED
+    schema = INPUTS[module.STAGE]
     row = {
         "text": text,
         "html": html,
@@ -95,14 +95,16 @@ def test_rows_are_readings(name, text, html, headers, url, words, identical, sim
 @pytest.mark.parametrize("name", FILES)
 def test_empty_batch_and_nulls(name):
     module = signals.found()[name]
-    schema = PAGE if module.STAGE == "page" else MATCHED
+    schema = INPUTS[module.STAGE]
     empty = pa.RecordBatch.from_pylist([], schema=schema)
     assert getattr(module, name)(empty, TOOLS).num_rows == 0
     nulls = pa.RecordBatch.from_pylist([{"key": "a"}], schema=schema)
     assert getattr(module, name)(nulls, TOOLS).num_rows == 0
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name not in ("origin_model", "snapshot_match", "capture_time")])
+@pytest.mark.parametrize(
+    "name", [name for name in FILES if signals.found()[name].STAGE == "page" and name not in ("origin_model", "capture_time")]
+)
 def test_an_ordinary_page_says_nothing(name):
     page = {
         "text": "The river rises in the hills and reaches the sea at the old port. " * 20,

@@ -72,7 +72,7 @@ def test_evidence_is_pivoted_to_one_row_per_document(curated: manifest.Opened) -
     assert [name for name in columns if name.endswith(("_value", "_llr"))] == [
         f"{s}_{part}" for s in signals for part in ("value", "llr")
     ]
-    wrong = "SELECT count(*) FROM evidence e JOIN evidence_wide w USING (key) WHERE e.signal = 'statistical' AND e.value IS DISTINCT FROM w.statistical_value"
+    wrong = "SELECT count(*) FROM evidence e JOIN evidence_wide w USING (key) WHERE e.signal = 'combined' AND e.value IS DISTINCT FROM w.combined_value"
     assert rows(con, wrong) == [(0,)]
 
 

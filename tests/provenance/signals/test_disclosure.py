@@ -5,6 +5,8 @@ import json
 import struct
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from provenance.signals.disclosure import OTHER, PARTLY, UNCLEAR, WHOLE
 from tests.provenance.signals.pages import value
@@ -126,8 +128,42 @@ def test_silence_stays_silent(case):
     assert value(NAME, **SILENT[case]) is None
 
 
-def test_normalisation_would_hide_nothing_here():
-    """The manifest is read from the text as decoded; what removes format characters removes it."""
+def test_removed_selectors_are_gone():
+    """The manifest is read from the text as decoded: what removes characters of no width removes it; a taken byte order mark does not."""
     text = "A text." + hidden(MANIFEST)
     assert value(NAME, text=text) == WHOLE
-    assert value(NAME, text=text.replace("\ufeff", "")) is None
+    assert value(NAME, text=text.replace("\ufeff", "")) == WHOLE
+    assert value(NAME, text="".join(c for c in text if not 0xE0100 <= ord(c) <= 0xE01EF)) is None
+
+
+WRAPPERS = st.lists(st.sampled_from(["list", "graph", "page"]), max_size=5)
+QUOTES = st.sampled_from(['"', "'", ""])
+
+
+@settings(max_examples=40, deadline=None)
+@given(WRAPPERS, st.sampled_from(["Article", "BlogPosting", "http://schema.org/NewsArticle"]), st.booleans())
+def test_any_nesting_of_the_main_thing(wrappers, kind, listed):
+    thing: object = {"@type": [kind] if listed else kind, "digitalSourceType": SCHEMA}
+    for wrapper in wrappers:
+        others = [{"@type": "Organization", "name": "x"}]
+        thing = (
+            [*others, thing]
+            if wrapper == "list"
+            else {"@graph": [thing, *others]}
+            if wrapper == "graph"
+            else {"@type": "WebPage", "mainEntity": thing}
+        )
+    assert value(NAME, **linked(thing)) == WHOLE
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.permutations(["name", "content", "data-x"]),
+    QUOTES,
+    st.sampled_from([str.upper, str.lower, str.title]),
+    st.sampled_from([" ", "\n", "\t "]),
+)
+def test_any_spelling_of_the_meta_element(order, quote, case, space):
+    given = {"name": case("ai-disclosure"), "content": case("ai-generated"), "data-x": "y"}
+    tag = space.join(["<" + case("meta"), *(f"{case(name)}={quote}{given[name]}{quote}" for name in order)])
+    assert value(NAME, html=f"<html><head>{tag}></head></html>") == WHOLE

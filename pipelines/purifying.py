@@ -1,0 +1,151 @@
+"""The purity of a mix: the machine share that hides in its human side, estimated on a sample and printed apart from what is proven.
+
+What is attested before a cutoff may still be machine text where the cutoff lies after the first language models that wrote for the web,
+or where it rests on somebody's word. Of the human documents of the mix a sample, the first in the order of the mix's seed, is scored as a
+crawl is. What was captured before 2020 can hold no such text; it is the human side against which the rest is estimated, cell by cell where
+there is enough of it, and else the calibration's own human text is, so that no document is held against itself.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipelines import calibrating, prevailing, toolbox
+from pipelines.prevailing import LEAST, PLACEBO, binned, cells, counted
+from pipelines.stage import Stage, urls
+from provenance import prevalence
+from provenance.calibration import Combiner
+from provenance.identity import digest
+from provenance.prevalence import LEVEL, Cells, Counted, Estimate, Sides
+from provenance.verdict import Verdict
+from store import files, sql, tables
+
+if TYPE_CHECKING:
+    from pipelines.planning import Planned
+
+SAMPLED = 5_000
+"""Human documents that are scored at most: by then it is the number of hosts that limits the interval, and they take a core some seconds."""
+
+_CHOSEN = """
+SELECT DISTINCT rank, key, source, part, "row" FROM read_parquet([{shards}], hive_partitioning = false)
+WHERE origin = 'human' ORDER BY rank, key LIMIT {most}
+"""
+
+
+def estimated(work: str, planned: "Planned", runner: Any) -> dict[str, Any]:
+    """The machine share of the human side of a planned mix, as it stands in the manifest; without calibrated cells no model is loaded
+    and nothing is estimated."""
+    calibration = toolbox.calibration()
+    weighed, rate = calibration.combiner, Verdict().rate
+    of = cells(weighed, rate) if weighed is not None else None
+    if weighed is None or of is None:
+        return _nothing("there are no calibrated cells")
+    parts = _parts(work, planned)
+    if not parts:
+        return _nothing("no human documents")
+    context = {"combiner": digest([weighed.version, weighed.source])}
+    stage = Stage("purity", "pipelines.calibrating:ScoreHumans", work, context, tuple(parts))
+    scores = tables.read(urls(stage.folder, runner.run(stage), "scores"), schema=calibrating.HUMAN_SCORES)
+    return judged(scores, weighed, rate, of)
+
+
+def _parts(work: str, planned: "Planned") -> list[dict[str, Any]]:
+    """A part for each file of documents that the sample is drawn from, with its rows in a file."""
+    paths = [files.join(planned.folder, "shards", f"{job['name']}.parquet") for job in planned.shard_jobs]
+    if not paths:
+        return []
+    con = sql.connect(work)
+    for path in paths[:1]:
+        sql.register(con, path)
+    shards = ", ".join(sql.quote(sql.pattern(path)) for path in paths)
+    chosen = con.sql(_CHOSEN.format(shards=shards, most=SAMPLED)).to_arrow_table().to_pylist()
+    rows: dict[int, list[int]] = {}
+    for one in chosen:
+        rows.setdefault(planned.numbers[one["source"]][one["part"]], []).append(one["row"])
+    sources = {planned.numbers[one["source"]][one["part"]]: one["source"] for one in chosen}
+    parts = []
+    for number in sorted(rows):
+        table = pa.table([pa.array(sorted(rows[number]), pa.int64())], schema=calibrating.PLACES)
+        path = f"purity/{number:05d}.parquet"
+        tables.write(planned.folder, path, table, calibrating.PLACES)
+        part = {"name": f"{number:05d}", "snapshot": sources[number], "url": planned.urls[number]}
+        parts.append(part | {"sample": files.join(planned.folder, path), "weight": len(rows[number])})
+    return parts
+
+
+def judged(scores: pa.Table, weighed: Combiner, rate: str, of: Cells) -> dict[str, Any]:
+    """The estimate from `HUMAN_SCORES` of the sample. The share is of all of it that a cell covers, and so are its interval and bounds."""
+    scores = scores.sort_by([("snapshot", "ascending"), ("key", "ascending")])
+    values = pc.fill_null(scores["score"], np.nan).to_numpy()
+    bins, flagged = binned(scores["cell"].to_pylist(), values, weighed, rate, None)
+    pairs = zip(scores["host"].to_pylist(), scores["key"].to_pylist(), strict=True)
+    hosts = [host or f"/{key}" for host, key in pairs]
+    ended = pc.strftime(scores["date_end"], format="%Y-%m").to_pylist()
+    before = np.array([month is not None and month < PLACEBO for month in ended], bool)
+
+    def those(which: np.ndarray) -> Counted:
+        return counted([host for host, there in zip(hosts, which.tolist(), strict=True) if there], bins[which], flagged[which], of)
+
+    old, rest = those(before), those(~before)
+    known = {"documents": len(values), "estimated": old.documents + rest.documents, "before_2020": old.documents}
+    if not known["estimated"]:
+        return _nothing("no calibrated cell covers a document of the human side") | known
+    if not rest.documents:
+        return _told(Estimate(0.0, None, None, None, None, 0, 0.0), 0.0, f"all of it was captured before {PLACEBO[:4]}") | known
+    if rest.documents < LEAST:
+        return _nothing(f"{rest.documents} documents were captured since {PLACEBO[:4]}, too few to estimate") | known
+    sides = Sides(of, old if old.documents else None)
+    found = prevalence.estimate(rest, sides)
+    told = _told(found, rest.documents / known["estimated"], _note(found))
+    told["human_side"] = (
+        "the mix's own documents of before 2020"
+        if sides.own.all()
+        else "the calibration's human text, where the mix has too little of before 2020"
+    )
+    if old.documents >= LEAST:
+        placebo = prevalence.estimate(old, Sides(of))
+        told["placebo"] = {"share": placebo.share, "share_low": placebo.low, "share_high": placebo.high}
+    return told | known
+
+
+def _note(found: Estimate) -> str | None:
+    if found.low is None:
+        return "too few hosts for an interval"
+    return "few hosts: the interval rests on how the hosts of before 2020 differ from each other" if found.spread else None
+
+
+def _told(found: Estimate, part: float, note: str | None) -> dict[str, Any]:
+    """An estimate about a part of the documents as one about all of them."""
+    names = {
+        "share": "share",
+        "low": "share_low",
+        "high": "share_high",
+        "bound_low": "rogan_gladen_low",
+        "bound_high": "rogan_gladen_high",
+    }
+    shares = {told: getattr(found, name) for name, told in names.items()}
+    scaled = {name: None if share is None else round(share * part, 6) for name, share in shares.items()}
+    return _nothing(note) | scaled
+
+
+def _nothing(note: str | None) -> dict[str, Any]:
+    shares = dict.fromkeys(("share", "share_low", "share_high", "rogan_gladen_low", "rogan_gladen_high"))
+    counts = {"documents": 0, "estimated": 0, "before_2020": 0}
+    return {"unit": "documents", "level": LEVEL, **counts, **shares, "human_side": None, "placebo": None, "note": note}
+
+
+def line(purity: dict[str, Any]) -> str:
+    """The estimate in words, for the card, the summary and the report."""
+    if purity["share"] is None or purity["share_low"] is None:
+        said = (
+            "not estimated"
+            if purity["share"] is None
+            else f"{prevailing.percent(purity['share'])} of {purity['estimated']:,} documents"
+        )
+        return said + (f": {purity['note']}" if purity["note"] else "")
+    said = f"{prevailing.told(purity)}; {purity['before_2020']:,} of them were captured before {PLACEBO[:4]} and hold none"
+    if (placebo := purity["placebo"]) and placebo["share_low"]:
+        said += f"; DOUBTFUL: held against the calibration's human text, even they are estimated at {prevailing.percent(placebo['share'])}"
+    return said

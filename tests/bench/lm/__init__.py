@@ -1,0 +1,1 @@
+"""What a language model's reading adds to the detectors of model text."""
