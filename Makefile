@@ -101,6 +101,10 @@ model: env $(TRAIN_VENV)/.installed ## Train the detectors of machine text and t
 	$(BIN)/python -m pipelines.training --trainer $(TRAIN_VENV)/bin/python --train $(TRAIN) $(if $(HUMAN),--human $(HUMAN)) \
 		$(if $(HELD_OUT),--held-out $(HELD_OUT)) $(MODEL_ARGS)
 
+model-lm: $(LM_VENV)/.installed ## Calibrate the language model LM=FOLDER [GGUF=FILE] for what the detectors leave open, from SCORES=FILE that MODEL_ARGS="--keep FILE" keeps
+	@test -n "$(LM)" -a -n "$(SCORES)" || { echo 'Name the model and the kept scores: make model-lm LM=FOLDER [GGUF=FILE] SCORES=scores.parquet' >&2; exit 2; }
+	$(LM_VENV)/bin/python -m pipelines.training.second --scores $(SCORES) --model $(LM) $(if $(GGUF),--gguf-file $(GGUF)) $(MODEL_ARGS)
+
 extract-model: env ## Train the extractor's model from GOLD="FILE..." [PHRASES="FILE..."] [INTO=FOLDER], with EXTRACT_ARGS
 	@test -n "$(wildcard $(GOLD))" || { echo 'Name the tables of pages with gold text: make extract-model GOLD="gold.parquet" [PHRASES="..."] [INTO=mine]' >&2; exit 2; }
 	$(BIN)/python -m pipelines.train_extractor --gold $(GOLD) $(if $(wildcard $(PHRASES)),--phrases $(PHRASES)) $(if $(INTO),--into $(INTO)) $(EXTRACT_ARGS)
