@@ -86,7 +86,10 @@ class Read(msgspec.Struct, frozen=True):
 
 
 def given(path: Path, label: str | None = None) -> Iterator[Given]:
-    """The rows of a table, human and machine alone; of a file of plain text (`.txt`) its paragraphs, as human text. Raises `ValueError` for a table without the column `text`."""
+    """The rows of a table, human and machine alone; of a file of plain text (`.txt`) its paragraphs, as human text.
+
+    Raises `ValueError` for a table without the column `text`.
+    """
     import pyarrow.parquet as pq
 
     if path.suffix == ".txt":
@@ -110,7 +113,8 @@ def _paragraphs(path: Path) -> Iterator[Given]:
     for line in path.read_text(encoding="utf-8").splitlines():
         text = re.sub(r" @(.)@ ", r"\1", line.replace("<unk>", "").strip())
         if len(text) >= PARAGRAPH:
-            yield _given({"text": text, "source": source, "lang": "en"}, False, source)
+            licence = "CC-BY-SA-3.0 (WikiText)" if source.startswith("wikitext") else None
+            yield _given({"text": text, "source": source, "lang": "en", "licence": licence}, False, source)
 
 
 def _given(row: dict[str, Any], machine: bool, table: str) -> Given:
