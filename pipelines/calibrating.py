@@ -94,7 +94,7 @@ def chosen(opened: Sequence[Opened]) -> list[dict[str, Any]]:
 
 
 class SampleHumans:
-    """Step, one part: of the eligible documents of some files, the rows of those whose keys have the least digests."""
+    """Step, one part: of the eligible documents of some files, the rows of those whose content ids have the least digests, each text once."""
 
     def __init__(self, context: dict[str, Any]):
         self.context = context
@@ -104,14 +104,14 @@ class SampleHumans:
         eligible = 0
         for number, place in enumerate(part["files"]):
             row = 0
-            for batch in tables.batches(place["url"], ["key", "eligible"], 1 << 16):
+            for batch in tables.batches(place["url"], ["content_id", "eligible"], 1 << 16):
                 rows = np.flatnonzero(pc.fill_null(batch["eligible"], False).to_numpy(zero_copy_only=False))
-                own = [_rank(key) for key in batch["key"].take(pa.array(rows)).to_pylist()]
+                own = [_rank(text) for text in batch["content_id"].take(pa.array(rows)).to_pylist()]
                 ranks = np.concatenate([ranks, np.array(own, np.uint64)])
                 places = np.concatenate([places, np.stack([np.full(len(rows), number), rows + row], 1)])
                 row += batch.num_rows
                 eligible += len(rows)
-                # A document that two snapshots hold has one rank, and counts once.
+                # A text that stands there twice, or in two snapshots, has one rank and counts once.
                 order = np.lexsort((places[:, 1], places[:, 0], ranks))
                 order = order[np.concatenate([[True], np.diff(ranks[order]) != 0])[: len(order)]][:SAMPLED]
                 ranks, places = ranks[order], places[order]
@@ -124,8 +124,8 @@ class SampleHumans:
         return {"files": entries, "documents": eligible, "sampled": len(ranks)}
 
 
-def _rank(key: str) -> int:
-    return int.from_bytes(hashlib.sha256(f"calibrate {key}".encode()).digest()[:8], "big")
+def _rank(content_id: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"calibrate {content_id}".encode()).digest()[:8], "big")
 
 
 class ScoreHumans:
@@ -159,7 +159,7 @@ class ScoreHumans:
         names = pa.array([cell.name for cell in self.combiner.cells], pa.string())
         columns = {name: documents[name] for name in HUMAN_SCORES.names if name in _READ} | {
             "snapshot": pa.repeat(pa.scalar(snapshot, pa.string()), documents.num_rows),
-            "host": pa.array([_host(url) for url in documents["url"].to_pylist()], pa.string()),
+            "host": pa.array([host_of(url) or None for url in documents["url"].to_pylist()], pa.string()),
             "cell": names.take(scored["cell"]),
             "score": scored["score"],
             "abstention": scored["abstention"],
@@ -167,11 +167,12 @@ class ScoreHumans:
         return pa.record_batch([columns[name] for name in HUMAN_SCORES.names], schema=HUMAN_SCORES)
 
 
-def _host(url: str | None) -> str | None:
+def host_of(url: str | None) -> str:
+    """The host of an address, lower case, empty for none; as the named query `origin_by_host` has it."""
     try:
-        return urlsplit(url or "").hostname
-    except ValueError:
-        return None
+        return urlsplit(url or "").hostname or ""
+    except ValueError:  # brackets that hold no address
+        return ""
 
 
 class CalibrateRun:

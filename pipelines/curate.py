@@ -278,7 +278,7 @@ def summary(into: str, opened: Opened) -> dict[str, Any]:
     if (calibrated := opened.manifest["calibration"]) is not None:
         rate = str(opened.manifest["config"]["verdict"]["false_positives"])
         found["calibration"] = calibrating.said(calibrated, rate)
-    return found | prevailing.said(opened.manifest["prevalence"]) | ordered(opened.manifest["counts"])
+    return found | prevailing.said(opened.manifest.get("prevalence")) | ordered(opened.manifest["counts"])
 
 
 SHOWN = (

@@ -57,7 +57,7 @@ class ReadOpen:
                 found[signal] = 0
                 for start in range(0, len(wanted), READ):
                     chosen = tables.take(part["documents"], wanted[start : start + READ], list(signals.MODEL.names))
-                    scored = evidence.score(_batch(chosen), "model", self.tools, only=(signal,))
+                    scored = evidence.score(tables.one_batch(chosen), "model", self.tools, only=(signal,))
                     found[signal] += scored.num_rows
                     writer.write(scored)
         return {"files": [writer.entry], "open": len(rows), "read": found["language_model"], "watermarked": found["watermark"]}
@@ -72,7 +72,7 @@ class ReadOpen:
         weighing = self.tools.calibration.combiner
         if weighing is None:
             return np.zeros(0, np.int64)
-        scored = combiner.combine(_batch(documents), tables.read(part["evidence"]), weighing)
+        scored = combiner.combine(tables.one_batch(documents), tables.read(part["evidence"]), weighing)
         left = combiner.open_documents(scored, weighing, self.rate, self.context["thresholds"])
         equal = pc.fill_null(relations["identical"], False).combine_chunks()
         return np.flatnonzero(pc.and_not(left, equal).to_numpy(zero_copy_only=False))
@@ -138,8 +138,3 @@ def note(located: Located, calibration: Calibration, found: Mapping[str, int], d
         f"{said}; it is none that the calibration file knows (identity {located.identity}), so its readings are kept as evidence and weigh "
         "nothing. Calibrate it with `make model-lm`."
     )
-
-
-def _batch(table: pa.Table) -> pa.RecordBatch:
-    combined = table.combine_chunks().to_batches()
-    return combined[0] if combined else pa.RecordBatch.from_pylist([], schema=table.schema)

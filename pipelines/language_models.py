@@ -24,6 +24,7 @@ from provenance.likelihood import LanguageModel, Statistics, Tokens
 from store import files
 from store.errors import UsageError
 
+TOKENIZERS = ("merges.txt", "spiece.model", "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json")
 WEIGHTS = ("*.safetensors", "pytorch_model*.bin")
 """Names of weight files, best first: the first of them that a folder has is what transformers loads."""
 FETCHED = ("*.json", "*.safetensors", "*.txt", "*.model")
@@ -56,6 +57,12 @@ class Place(msgspec.Struct, frozen=True):
             )
         return [str(path) for path in found]
 
+    def tokenizer(self) -> list[str]:
+        """Paths of the tokenizer's files, by name; none for GGUF, which holds its tokenizer."""
+        if self.gguf_file:
+            return []
+        return [str(path) for name in TOKENIZERS if (path := Path(self.folder) / name).exists()]
+
 
 class Located(msgspec.Struct, frozen=True):
     """The models that a configuration names, with the SHA-256 of their weight files and the identity of their readings."""
@@ -78,7 +85,7 @@ def locate(options: LanguageModel) -> Located:
             "Name two models of one family, such as a base model and the one that was instructed from it."
         )
     weights = {
-        name: [files.file_digest(path)[0] for path in place.weights()]
+        name: [files.file_digest(path)[0] for path in [*place.weights(), *place.tokenizer()]]
         for name, place in (("model", performer), ("observer", observer))
         if place
     }
@@ -86,7 +93,7 @@ def locate(options: LanguageModel) -> Located:
 
 
 def identity(options: LanguageModel, weights: dict[str, list[str]]) -> str:
-    """Digest of all that readings of one model are a matter of, by which a calibration knows them: the SHA-256 of the weight files, how
+    """Digest of all that readings of one model are a matter of, by which a calibration knows them: the SHA-256 of the files of weights and tokenizer, how
     many tokens are read in which precision, and the version of the statistics."""
     return digest({"weights": weights, "tokens": options.tokens, "dtype": options.dtype, "statistics": likelihood.VERSION})
 

@@ -6,17 +6,19 @@ as copies too: origin is looked at before any filter.
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import toolbox
+from pipelines import moments, toolbox
+from pipelines.calibrating import host_of
 from provenance import combiner as combining
 from provenance import prevalence, schema
 from provenance.calibration import Cell, Combiner
+from provenance.identity import sha256_hex
 from provenance.prevalence import LEVEL, Cells, Counted, Estimate, Sides
 from provenance.proportions import binomial_interval
 from store import sql, tables
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 COUNTED = pa.schema(
     [
         *((name, pa.string()) for name in ("host", "month", "language", "file")),
+        ("before", pa.bool_()),
         ("kept", pa.bool_()),
         ("origin", pa.string()),
         ("bin", pa.int32()),
@@ -34,38 +37,55 @@ COUNTED = pa.schema(
         ("documents", pa.int64()),
     ]
 )
-"""Documents of a part that agree in all of it. `host` of what has none is its file, after a slash; `bin` is null for what no cell covers."""
+"""Documents of a part that agree in all of it. `host` of what has none is its file, after a slash; `month` is that of the middle of the
+capture interval, null where it spans more than `SPAN`; `before`: whether all of it lies before `PLACEBO`; `bin` is null for what no cell covers."""
 
 GROUPS = 512
 """Random groups that the hosts of a set are put into where they are more."""
 LEAST = 15
-"""Documents below which a host or file has no row of its own, and no group is estimated: 15 pages, as DeGenTWeb asks of a site."""
+"""Documents below which a host, file or language has no row of its own, and no group is estimated: 15 pages, as DeGenTWeb asks of a site."""
 MOST = 200
-"""Hosts, and files, that have rows of their own, the largest first."""
+"""Hosts, files and languages that have rows of their own, the largest first."""
+MONTHS = 240
+"""Months that have rows of their own, the largest first: 20 years, more than crawls hold unless their dates are made up."""
+SPAN = timedelta(days=62)
+"""Longest capture interval that has a month: one that names a month has its days and some hours on both sides."""
+SHARES = {
+    "share": "share",
+    "low": "share_low",
+    "high": "share_high",
+    "bound_low": "rogan_gladen_low",
+    "bound_high": "rogan_gladen_high",
+}
+"""Name of the column for each field of an `Estimate` that is a share."""
 PLACEBO = "2020-01"
 """Month before which there was no model text to speak of on the web."""
 
+OTHERS, NO_HOST, NO_DATE = "all others/", "no host", "no date"
+"""Values that stand for several, or for none: no file ends with a slash, and no host or language that counts as one has white space."""
+
 DIMENSIONS = {
-    "all": ("'all documents'", "true", False),
-    "kept": ("'kept documents'", "kept", False),
-    "placebo": (f"'captured before {PLACEBO[:4]}'", f"month < '{PLACEBO}'", False),
-    "month": ("coalesce(month, 'no date')", "true", False),
-    "language": ("coalesce(language, 'unknown')", "true", False),
-    "file": ("file", "true", True),
-    "host": ("CASE WHEN host LIKE '/%' THEN 'no host' ELSE host END", "true", True),
+    "all": ("'all documents'", "true", 1, 1),
+    "kept": ("'kept documents'", "kept", 1, 1),
+    "placebo": (f"'captured before {PLACEBO[:4]}'", "before", 1, 1),
+    "month": (f"coalesce(month, '{NO_DATE}')", "true", 1, MONTHS),
+    "language": ("CASE WHEN regexp_matches(language, '^[^[:space:]]+$') THEN language ELSE 'unknown' END", "true", LEAST, MOST),
+    "file": ("file", "true", LEAST, MOST),
+    "host": (f"CASE WHEN host LIKE '/%' THEN '{NO_HOST}' ELSE host END", "true", LEAST, MOST),
 }
-"""Of each dimension: its value and which documents are in it, as SQL over `COUNTED`, and whether only large values have rows."""
+"""Of each dimension: its value and which documents are in it, as SQL over `COUNTED`, the least documents of a value that has a row of its
+own, and the most such rows."""
 
 _VALUED = """
 CREATE OR REPLACE TEMP TABLE valued AS
-SELECT CASE WHEN {pool} AND value NOT IN (SELECT value FROM (SELECT value, sum(documents) AS n FROM (SELECT {value} AS value, documents FROM counted
-  WHERE {among}) GROUP BY value HAVING n >= {least} ORDER BY n DESC, value LIMIT {most})) THEN 'all others' ELSE value END AS value,
-  host, origin, bin, flagged, sum(documents)::BIGINT AS documents
+SELECT CASE WHEN value NOT IN (SELECT value FROM (SELECT value, sum(documents) AS n FROM (SELECT {value} AS value, documents FROM counted
+  WHERE {among}) GROUP BY value HAVING n >= {least} ORDER BY n DESC, value LIMIT {most})) THEN {others} ELSE value END AS value,
+  host, origin, bin, flagged, before, sum(documents)::BIGINT AS documents
 FROM (SELECT {value} AS value, * FROM counted WHERE {among}) GROUP BY ALL
 """
 _TOTALS = """
 SELECT value, sum(documents)::BIGINT AS documents, coalesce(sum(documents) FILTER (WHERE bin IS NOT NULL), 0)::BIGINT AS estimated,
-  count(DISTINCT host) AS hosts, {origins}
+  count(DISTINCT host) AS hosts, bool_and(before) AS placebo, {origins}
 FROM valued GROUP BY value ORDER BY value
 """
 _GROUPED = f"""
@@ -78,7 +98,7 @@ FROM (SELECT value, host, bin, flagged, documents FROM valued WHERE bin IS NOT N
 
 def cells(combiner: Combiner, rate: str) -> Cells | None:
     """What the calibration says of the cells whose scores it counted, at a false-positive rate; None where it counted none."""
-    counted = [cell for cell in combiner.cells if cell.edges and cell.human_rows and cell.machine_rows]
+    counted = _counted_cells(combiner)
     if not counted:
         return None
     return Cells(
@@ -88,8 +108,14 @@ def cells(combiner: Combiner, rate: str) -> Cells | None:
         human_rows=np.array([cell.human_rows for cell in counted]),
         machine_rows=np.array([cell.machine_rows for cell in counted]),
         true_positives=np.array([_true(cell, rate) for cell in counted], float),
-        stated=np.full(len(counted), float(rate)),
+        # Without a sample of its own the human side may be one source, which may have twice the rate of the average one.
+        stated=np.full(len(counted), 2 * float(rate)),
     )
+
+
+def _counted_cells(combiner: Combiner) -> list[Cell]:
+    """Those whose histograms say from how many rows they were counted."""
+    return [cell for cell in combiner.cells if cell.edges and cell.human_rows and cell.machine_rows]
 
 
 def _true(cell: Cell, rate: str) -> tuple[float, float]:
@@ -106,9 +132,7 @@ def binned(
     """(bin over all cells of `cells`, -1 for none; whether the score reaches its cell's threshold), of scores in cells of some names."""
     bins, flagged = np.full(len(scores), -1), np.zeros(len(scores), bool)
     named, start = np.array([name or "" for name in names], object), 0
-    for cell in combiner.cells:
-        if not (cell.edges and cell.human_rows and cell.machine_rows):
-            continue
+    for cell in _counted_cells(combiner):
         mine = (named == cell.name) & np.isfinite(scores)
         bins[mine] = start + np.searchsorted(np.array(cell.edges), scores[mine], side="right")
         flagged[mine] = scores[mine] >= combining.threshold(cell, rate, thresholds)
@@ -118,8 +142,6 @@ def binned(
 
 def counted(hosts: Sequence[str], bins: np.ndarray, flagged: np.ndarray, sides: Cells) -> Counted:
     """Scores by host; hosts are put into at most `GROUPS` groups in the order of their digests. Scores without a bin are left out."""
-    from provenance.identity import sha256_hex
-
     there = bins >= 0
     order = {host: i for i, host in enumerate(sorted(set(hosts), key=lambda host: (sha256_hex(host.encode()), host)))}
     group = np.array([order[host] % GROUPS for host in hosts], int)[there]
@@ -142,12 +164,20 @@ def human_side(url: str | None, combiner: Combiner, rate: str, thresholds: combi
     return Sides(of, sample if sample.documents else None)
 
 
-def host_of(url: str | None) -> str:
-    """The host of an address, empty for none; as the named query `origin_by_host` has it."""
-    try:
-        return (urlsplit(url or "").hostname or "").lower()
-    except ValueError:
-        return ""
+def _host(url: str | None, path: str | None) -> str:
+    """The host of an address, or the file, after a slash, of what has none. An address may claim a host with white space; there is none such."""
+    host = host_of(url)
+    return host if host.split() == [host] else f"/{path}"
+
+
+def _captured(dates: pa.ChunkedArray, ends: pa.ChunkedArray) -> dict[str, Any]:
+    """`month` and `before` of capture intervals."""
+    short = pc.less_equal(pc.subtract(ends, dates), pa.scalar(SPAN, pa.duration("us")))
+    month = pc.strftime(moments.middles(dates, ends), format="%Y-%m")
+    return {
+        "month": pc.if_else(short, month, pa.scalar(None, pa.string())),
+        "before": pc.fill_null(pc.less(ends, pa.scalar(moments.instant(f"{PLACEBO}-01"), schema.TIME)), False),
+    }
 
 
 class CountScores:
@@ -163,7 +193,7 @@ class CountScores:
         self.combiner = toolbox.calibration().combiner
 
     def part(self, part: dict[str, Any]) -> dict[str, Any]:
-        documents = tables.read([part["documents"]], ["key", "url", "file_path", "date", "language", "word_count"])
+        documents = tables.read([part["documents"]], ["key", "url", "file_path", "date", "date_end", "language", "word_count"])
         tags = tables.read([part["tags"]], ["key", "origin", "canonical"])
         if documents["key"] != tags["key"]:
             raise RuntimeError(
@@ -179,8 +209,8 @@ class CountScores:
         pairs = zip(documents["url"].to_pylist(), documents["file_path"].to_pylist(), strict=True)
         table = pa.table(
             {
-                "host": pa.array([host_of(url) or f"/{path}" for url, path in pairs], pa.string()),
-                "month": pc.strftime(documents["date"], format="%Y-%m"),
+                "host": pa.array([_host(url, path) for url, path in pairs], pa.string()),
+                **_captured(documents["date"], documents["date_end"]),
                 "language": documents["language"],
                 "file": documents["file_path"],
                 "kept": pc.is_null(tags["canonical"]),
@@ -189,7 +219,7 @@ class CountScores:
                 "flagged": pa.array(flagged),
             }
         )
-        names = table.column_names
+        names = [field.name for field in COUNTED if field.name != "documents"]
         made = table.group_by(names).aggregate([([], "count_all")]).rename_columns([*names, "documents"])
         made = made.sort_by([(name, "ascending") for name in names]).cast(COUNTED)
         entry = tables.write(self.context["folder"], f"counted/{self.context['prefix']}-{part['name']}.parquet", made, COUNTED)
@@ -222,44 +252,57 @@ class EstimatePrevalence:
 
 def _rows(con: "duckdb.DuckDBPyConnection", dimension: str, sides: Sides | None, of: Cells | None) -> Iterator[dict[str, Any]]:
     """The rows of one dimension, in the order of their values."""
-    value, among, pool = DIMENSIONS[dimension]
-    con.execute(_VALUED.format(value=value, among=among, pool=str(pool).lower(), least=LEAST, most=MOST))
+    value, among, least, most = DIMENSIONS[dimension]
+    con.execute(_VALUED.format(value=value, among=among, least=least, most=most, others=sql.quote(OTHERS)))
     counts = ", ".join(f"coalesce(sum(documents) FILTER (WHERE origin = {sql.quote(o)}), 0)::BIGINT AS {o}" for o in schema.ORIGINS)
     totals = con.sql(_TOTALS.format(origins=counts)).to_arrow_table().to_pylist()
+    if not totals and dimension in ("all", "kept"):
+        totals = [
+            {"value": value.strip("'"), "placebo": False} | dict.fromkeys(("documents", "estimated", "hosts", *schema.ORIGINS), 0)
+        ]
     con.execute(_GROUPED)
+    scored = _counted(con, of) if of is not None else {}
     for row in totals:
-        placebo = dimension == "placebo" or (dimension == "month" and row["value"] < PLACEBO)
+        placebo = dimension == "placebo" or (dimension == "month" and row["value"] < PLACEBO and row["placebo"])
         found = None
-        if sides is not None and of is not None and row["estimated"] >= LEAST:
-            found = prevalence.estimate(_counted(con, row["value"], of), sides)
+        if sides is not None and row["estimated"] >= LEAST:
+            found = prevalence.estimate(scored[row["value"]], sides)
         yield {"dimension": dimension, **row, **_shares(found), "placebo": placebo, "note": _note(found, row, placebo, sides)}
 
 
-def _counted(con: "duckdb.DuckDBPyConnection", value: str, of: Cells) -> Counted:
-    found = con.execute('SELECT "group", bin, documents, flagged FROM grouped WHERE value = ?', [value]).fetchnumpy()
-    there, group = np.unique(np.asarray(found["group"]), return_inverse=True)
-    bins = np.zeros((len(there), len(of.owner)), np.int64)
-    over = np.zeros((len(there), len(of.human_rows)), np.int64)
-    place = np.asarray(found["bin"])
-    np.add.at(bins, (group, place), np.asarray(found["documents"]))
-    np.add.at(over, (group, of.owner[place]), np.asarray(found["flagged"]))
-    return Counted(bins, over)
+def _counted(con: "duckdb.DuckDBPyConnection", of: Cells) -> dict[str, Counted]:
+    """The scores of `grouped` by value."""
+    found = con.sql('SELECT value, "group", bin, documents, flagged FROM grouped ORDER BY value, "group", bin').to_arrow_table()
+    values = found["value"].combine_chunks().dictionary_encode()
+    number = values.indices.to_numpy()
+    group, place, documents, flagged = (found[name].to_numpy() for name in ("group", "bin", "documents", "flagged"))
+    ends = np.searchsorted(number, np.arange(len(values.dictionary) + 1))
+    made = {}
+    for at, value in enumerate(values.dictionary.to_pylist()):
+        mine = slice(ends[at], ends[at + 1])
+        there, row = np.unique(group[mine], return_inverse=True)
+        bins = np.zeros((len(there), len(of.owner)), np.int64)
+        over = np.zeros((len(there), len(of.human_rows)), np.int64)
+        np.add.at(bins, (row, place[mine]), documents[mine])
+        np.add.at(over, (row, of.owner[place[mine]]), flagged[mine])
+        made[value] = Counted(bins, over)
+    return made
+
+
+def shares(found: Estimate | None) -> dict[str, Any]:
+    """Share, interval and bounds of an estimate by the names of their columns, all None without one."""
+    return {name: getattr(found, field) if found else None for field, name in SHARES.items()}
 
 
 def _shares(found: Estimate | None) -> dict[str, Any]:
-    names = {
-        "share": "share",
-        "low": "share_low",
-        "high": "share_high",
-        "bound_low": "rogan_gladen_low",
-        "bound_high": "rogan_gladen_high",
-    }
-    told: dict[str, Any] = {name: getattr(found, field) if found else None for field, name in names.items()}
+    told = shares(found)
     return told | {"covers_zero": None if told["share_low"] is None else told["share_low"] == 0}
 
 
 def _note(found: Estimate | None, row: dict[str, Any], placebo: bool, sides: Sides | None) -> str | None:
     """What limits an estimate, in words; None for nothing."""
+    if not row["documents"]:
+        return "there are no documents"
     if sides is None:
         return "there are no calibrated cells"
     if found is None:
@@ -293,8 +336,10 @@ def summed(rows: Sequence[dict[str, Any]], sides: Sides | None, rate: str) -> di
     }
 
 
-def said(prevalence: dict[str, Any]) -> dict[str, Any]:
-    """What the closing summary says of it: the share in words, and a placebo that failed."""
+def said(prevalence: dict[str, Any] | None) -> dict[str, Any]:
+    """What the closing summary says of it: the share in words, and a placebo that failed; nothing where a manifest states none."""
+    if prevalence is None:
+        return {}
     return {"machine_share": told(prevalence["all"])} | ({"placebo": failed} if (failed := alarm(prevalence)) else {})
 
 
@@ -306,7 +351,8 @@ def told(row: dict[str, Any]) -> str:
     if row["share_low"] is not None:
         line += f" (95 % interval {percent(row['share_low'])} to {percent(row['share_high'])})"
     left = row["documents"] - row["estimated"]
-    line += f"; {percent(row['rogan_gladen_low'])} to {percent(row['rogan_gladen_high'])} by the rate of flags"
+    if row["rogan_gladen_low"] is not None:
+        line += f"; {percent(row['rogan_gladen_low'])} to {percent(row['rogan_gladen_high'])} by the rate of flags"
     return line + (f"; {left:,} more are not estimated" if left else "") + (f"; {row['note']}" if row["note"] else "")
 
 
@@ -316,9 +362,9 @@ def alarm(prevalence: dict[str, Any]) -> str | None:
     said = []
     if pooled and pooled["share_low"]:
         said.append(f"all documents captured before {PLACEBO[:4]} are estimated at {told(pooled)}")
-    missed, among = months["not_covering_zero"], months["estimated"]
+    missed, among = months.get("not_covering_zero", 0), months.get("estimated", 0)
     # One month in forty leaves 0 out by chance.
-    if binomial_interval(missed, among, LEVEL)[0] > (1 - LEVEL) / 2:
+    if 0 < missed <= among and binomial_interval(missed, among, LEVEL)[0] > (1 - LEVEL) / 2:
         said.append(f"the intervals of {missed} of {among} months before {PLACEBO[:4]} leave 0 out, more than chance explains")
     if not said:
         return None

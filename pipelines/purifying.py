@@ -15,9 +15,8 @@ import pyarrow.compute as pc
 from pipelines import calibrating, prevailing, toolbox
 from pipelines.prevailing import LEAST, PLACEBO, binned, cells, counted
 from pipelines.stage import Stage, urls
-from provenance import prevalence
+from provenance import evidence, prevalence
 from provenance.calibration import Combiner
-from provenance.identity import digest
 from provenance.prevalence import LEVEL, Cells, Counted, Estimate, Sides
 from provenance.verdict import Verdict
 from store import files, sql, tables
@@ -45,7 +44,8 @@ def estimated(work: str, planned: "Planned", runner: Any) -> dict[str, Any]:
     parts = _parts(work, planned)
     if not parts:
         return _nothing("no human documents")
-    context = {"combiner": digest([weighed.version, weighed.source])}
+    # All that a score depends on: a stage that is found done is not done again.
+    context = {"rules": evidence.rules(calibration, Verdict())}
     stage = Stage("purity", "pipelines.calibrating:ScoreHumans", work, context, tuple(parts))
     scores = tables.read(urls(stage.folder, runner.run(stage), "scores"), schema=calibrating.HUMAN_SCORES)
     return judged(scores, weighed, rate, of)
@@ -118,22 +118,21 @@ def _note(found: Estimate) -> str | None:
 
 def _told(found: Estimate, part: float, note: str | None) -> dict[str, Any]:
     """An estimate about a part of the documents as one about all of them."""
-    names = {
-        "share": "share",
-        "low": "share_low",
-        "high": "share_high",
-        "bound_low": "rogan_gladen_low",
-        "bound_high": "rogan_gladen_high",
-    }
-    shares = {told: getattr(found, name) for name, told in names.items()}
-    scaled = {name: None if share is None else round(share * part, 6) for name, share in shares.items()}
+    scaled = {name: None if share is None else round(share * part, 6) for name, share in prevailing.shares(found).items()}
     return _nothing(note) | scaled
 
 
 def _nothing(note: str | None) -> dict[str, Any]:
-    shares = dict.fromkeys(("share", "share_low", "share_high", "rogan_gladen_low", "rogan_gladen_high"))
     counts = {"documents": 0, "estimated": 0, "before_2020": 0}
-    return {"unit": "documents", "level": LEVEL, **counts, **shares, "human_side": None, "placebo": None, "note": note}
+    return {
+        "unit": "documents",
+        "level": LEVEL,
+        **counts,
+        **prevailing.shares(None),
+        "human_side": None,
+        "placebo": None,
+        "note": note,
+    }
 
 
 def line(purity: dict[str, Any]) -> str:
@@ -145,7 +144,11 @@ def line(purity: dict[str, Any]) -> str:
             else f"{prevailing.percent(purity['share'])} of {purity['estimated']:,} documents"
         )
         return said + (f": {purity['note']}" if purity["note"] else "")
-    said = f"{prevailing.told(purity)}; {purity['before_2020']:,} of them were captured before {PLACEBO[:4]} and hold none"
+    said = f"{prevailing.told(purity)}; " + (
+        f"{purity['before_2020']:,} of them, captured before {PLACEBO[:4]}, are taken to hold none"
+        if purity["before_2020"]
+        else f"none of them was captured before {PLACEBO[:4]}"
+    )
     if (placebo := purity["placebo"]) and placebo["share_low"]:
         said += f"; DOUBTFUL: held against the calibration's human text, even they are estimated at {prevailing.percent(placebo['share'])}"
     return said

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines import indexing
+from pipelines import indexing, moments
 from pipelines.toolbox import calibration
 from provenance import identity, minhash, postings, schema, verdict
 from store import sql, tables
@@ -242,8 +242,9 @@ class _Sealed:
             self.dropped[f"{source}:{copy}"] = self.dropped.get(f"{source}:{copy}", 0) + 1
 
     def _count(self, kept: pa.Table) -> None:
-        counted = ("key", "id", "attestation", "language", "date", "word_count", "eligible", "ineligible_reason", "byte_count")
-        for row in kept.select(counted).to_pylist():
+        counted = ("key", "id", "attestation", "language", "word_count", "eligible", "ineligible_reason", "byte_count")
+        middles = moments.middles(kept["date"], kept["date_end"]).to_pylist()
+        for row, middle in zip(kept.select(counted).to_pylist(), middles, strict=True):
             if row["eligible"]:
                 level = self.eligible.setdefault(row["attestation"], {"documents": 0, "bytes": 0})
                 level["documents"] += 1
@@ -252,8 +253,9 @@ class _Sealed:
                 reason = short_reason(row["ineligible_reason"])
                 self.ineligible[reason] = self.ineligible.get(reason, 0) + 1
             self.standing.append(
-                {name: row[name] for name in ("key", "id", "attestation", "language", "date", "word_count")}
+                {name: row[name] for name in ("key", "id", "attestation", "language", "word_count")}
                 | {
+                    "date": middle,
                     "identical": row["eligible"],
                     "reference_attestation": row["attestation"],
                     "similarity": None,

@@ -31,6 +31,7 @@ WORDS = {
     "mix": {
         "near_human": "near copies of human documents among the others",
         "machine_share_of_human_side": "machine share of the human side",
+        "not_checked": "not checked",
     },
 }
 """What a person reads for a count whose name in `--json` and the manifest is too short to say it."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from pipelines import moments
 from pipelines.stage import Stage
 from pipelines.toolbox import evidence_tools
 from provenance import combiner, evidence, schema, verdict
@@ -61,12 +62,14 @@ class TagDocuments:
                 f"part {part['name']}: documents and their relations are not in the same order. Remove the work folder and rerun."
             )
         joined = pa.table({**_columns(documents), **_columns(resolved)})
-        found = evidence.score(_batch(joined), "match", self.tools)
+        standing = {name: joined[name] for name in verdict.STANDING.names}
+        standing["date"] = moments.middles(documents["date"], documents["date_end"])
+        found = evidence.score(tables.one_batch(joined), "match", self.tools)
         readings = tables.read(part["evidence"], schema=schema.EVIDENCE)
         decided = self._decided(documents, readings)
         thresholds = self.context.get("thresholds")
         tags = verdict.verdict(
-            _batch(joined.select(verdict.STANDING.names)).cast(verdict.STANDING),
+            tables.one_batch(pa.table(standing)).cast(verdict.STANDING),
             pa.concat_tables([readings, pa.Table.from_batches([found])]),
             self.tools.calibration,
             self.options,
@@ -98,8 +101,3 @@ class TagDocuments:
 
 def _columns(table: pa.Table) -> dict[str, Any]:
     return {name: table[name] for name in table.column_names}
-
-
-def _batch(table: pa.Table) -> pa.RecordBatch:
-    combined = table.combine_chunks().to_batches()
-    return combined[0] if combined else pa.RecordBatch.from_pylist([], schema=table.schema)

@@ -6,9 +6,10 @@ another version is an error, because the weights would belong to other readings.
 
 Detectors of model text have no weights of their own: their readings rest on the same words and would count twice. A `Cell`
 (a group of languages and a range of lengths) turns them into one score, and says from which score a document is flagged at
-which false-positive rate. The rate is set on human text alone: the threshold of a cell is the greatest of its human sources'
-own conformal quantiles of scores by models that did not see the source (Dunn, Wasserman & Ramdas 2022; Lee, Barber &
-Willett 2023). Where there was too little text to set one there is no cell, and the verdict abstains.
+which false-positive rate. The rate is set on human text alone, by scores of models that did not see the text's source: a
+threshold keeps it over the average of the human sources, and a small multiple of it in each of them, by conformal quantiles
+(Dunn, Wasserman & Ramdas 2022; Lee, Barber & Willett 2023). Where there was too little text to set one there is no cell, and
+the verdict abstains.
 """
 
 import bisect
@@ -31,13 +32,8 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
     def look_up(self, value: float) -> float | None:
         """LLR of `value`, or None below the first step."""
-        return step(self.values, self.log_likelihood_ratios, value)
-
-
-def step(values: tuple[float, ...], ratios: tuple[float, ...], value: float) -> float | None:
-    """Of `ratios` the one of the last of the rising `values` that `value` reaches, None below the first."""
-    at = bisect.bisect_right(values, value) - 1
-    return ratios[at] if at >= 0 else None
+        at = bisect.bisect_right(self.values, value) - 1
+        return self.log_likelihood_ratios[at] if at >= 0 else None
 
 
 def between(values: tuple[float, ...], ratios: tuple[float, ...], value: float) -> float:
@@ -140,6 +136,10 @@ class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
             return f"{self.group}, {self.words_from} words and more"
         return f"{self.group}, {self.words_from} to {self.words_below - 1} words"
 
+    def covers(self, language: str, words: int) -> bool:
+        """Whether a text of a language and length belongs to the cell."""
+        return language in self.languages and self.words_from <= words and (self.words_below is None or words < self.words_below)
+
     @property
     def inputs(self) -> tuple[str, ...]:
         """Signals without whose readings there is no score, in the order in which they are summed."""
@@ -149,7 +149,7 @@ class Cell(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Combiner(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the detectors of model text are weighed together."""
 
-    version: Annotated[str, msgspec.Meta(description="changes whenever a score may change")]
+    version: Annotated[str, msgspec.Meta(description="of the way of scoring; which weights and thresholds, `rules` in tags says")]
     source: Annotated[str, msgspec.Meta(description="what the cells were fitted and calibrated on")]
     cells: Annotated[tuple[Cell, ...], msgspec.Meta(description="groups of languages by ranges of length; none overlap")]
 

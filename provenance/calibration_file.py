@@ -10,6 +10,8 @@ import msgspec
 from provenance import signals
 from provenance.calibration import CLASSES, FORMAT, LLR_BOUND, Calibration, Cell, Combiner, Prior, Second, Weight, months
 
+COMBINED = "combined"
+"""The name of what the combiner gives, which is no signal (`provenance.combiner.NAME`)."""
 _ROUNDING = 1e-6
 """By how much shares that are written in decimals may miss 1."""
 
@@ -63,8 +65,8 @@ def _steps(values: Sequence[float], ratios: Sequence[float], what: str) -> str |
 
 def _weight(entry: str, weight: Weight) -> str | None:
     name, at, version = entry.partition("@")
-    if not (name and at and version):
-        return "its name is not signal@version"
+    if not (name and at and version) or "@" in version or name == COMBINED:
+        return "its name is not signal@version of a signal"
     if not weight.source:
         return "it does not say its source"
     if weight.speaks_for is not None and weight.speaks_for not in CLASSES:
@@ -77,6 +79,8 @@ def _weight(entry: str, weight: Weight) -> str | None:
     module = signals.found().get(name)
     if module is not None and module.STATISTICAL and any(bound is not None for bound in bounds):
         return "it is a detector of model text, and one reading of it decides, bars or alarms"
+    if module is not None and module.STAGE == "match" and any(bound is not None for bound in bounds):
+        return "it reads a capture's time or its likeness to a snapshot, which say nothing of how a text was made, and decides, bars or alarms"
     if weight.decides_from is not None and (weight.bars_from is None or weight.bars_from > weight.decides_from):
         return "it decides from a value from which it does not bar, and what it says is machine text could be frozen as human"
     if len({table.group for table in weight.tables}) != len(weight.tables):
@@ -144,6 +148,8 @@ def _cell(cell: Cell, calibration: Calibration) -> Iterator[str]:
         yield "a range of values is no range of finite numbers"
     if what := _steps(cell.values, cell.log_likelihood_ratios, "the score"):
         yield what
+    if any(a > b for a, b in itertools.pairwise(cell.log_likelihood_ratios)):
+        yield "its LLR falls where the score rises"
     if what := thresholds_problem(cell.thresholds):
         yield what
     if not set(cell.true_positives) <= set(cell.thresholds):

@@ -10,6 +10,8 @@ cut inside the bootstrap would hide how far below 0 it lies.
 Pages of one host are alike, so intervals come from a bootstrap of hosts (of the documents, and of the snapshot for P; Q is drawn anew
 with as many rows as it was counted from): median-corrected percentiles (BC; Efron 1987) at the expanded level of Hesterberg 2015
 (arXiv 1411.5279, section 5.3), which is Student's t for few hosts, by the effective number of hosts, (sum n)^2 / sum n^2 (Kish 1965).
+No interval is narrower than the likelihood's own for the effective number of documents, so that none of documents that all look human
+(or all machine-made) is a point.
 
 What no interval holds: Q is of known generators, and text of others may score like human text. The Rogan-Gladen bounds (1978,
 Am. J. Epidemiol. 107) say how far that goes: (flagged - false) / (true - false) over a range of rates of true positives.
@@ -43,7 +45,7 @@ class Cells:
 
     `owner` (K,): the cell of each bin. `human`, `machine` (K,): shares of scores per bin, 1 over each cell. `human_rows`, `machine_rows`
     (C,): rows that they were counted from. `true_positives` (C, 2): least and greatest share of machine texts flagged. `stated` (C,): the
-    false-positive rate that the thresholds are for.
+    greatest false-positive rate that the thresholds leave a single source.
     """
 
     owner: np.ndarray
@@ -95,28 +97,63 @@ def estimate(found: Counted, sides: "Sides") -> Estimate:
     if not found.documents:
         return Estimate(None, None, None, None, None, 0, 0.0)
     bins = sides.join(found.bins)
-    share = float(fit(bins.sum(axis=0)[None], sides.human[None], sides.machine[None])[0])
+    # Only bins that hold a document have a term in the likelihood.
+    seen = bins.any(axis=0)
+    design = sides.design(found.bins)
+    bins = bins[:, seen]
+    total = bins.sum(axis=0).astype(float)
+    human, machine, flagged = sides.human[seen], sides.machine[seen], found.flagged.sum(axis=1)
+    share = float(fit(total[None], human[None], machine[None])[0])
     hosts = found.effective()
     # A group of documents of unequal hosts may be resampled with rows to spare, and still tell no more than its few large ones.
     few = hosts < LEAST_HOSTS
     rng = _rng()
     low = high = None
+    flags = binomial_interval(float(flagged.sum()) / design, found.documents / design, LEVEL)
     if not few:
-        rates = found.flagged.sum(axis=1)
         weights = _weights(rng, len(bins))
         drawn = weights @ bins
-        low, high = interval(share, fit(drawn, sides.human_drawn, sides.machine_drawn), hosts)
-        flags = _quantiles((weights @ rates) / drawn.sum(axis=1), hosts)
-    else:
-        if sides.spread is not None:
-            total = bins.sum(axis=0)
-            drawn = rng.multinomial(found.documents, total / total.sum(), size=REPLICATES).astype(float)
-            apart = rng.standard_normal(REPLICATES) * sides.spread / np.sqrt(hosts)
-            low, high = interval(share, fit(drawn, sides.human_drawn, sides.machine_drawn) + apart, np.inf)
-        flags = binomial_interval(int(found.flagged.sum()), found.documents, LEVEL)
-    bounds = rogan_gladen(flags, *sides.rates(bins.sum(axis=0)))
+        low, high = interval(share, fit(drawn, sides.human_drawn[:, seen], sides.machine_drawn[:, seen]), hosts)
+        resampled = _quantiles((weights @ flagged) / drawn.sum(axis=1), hosts)
+        flags = min(flags[0], resampled[0]), max(flags[1], resampled[1])
+    elif sides.spread is not None:
+        drawn = rng.multinomial(found.documents, total / total.sum(), size=REPLICATES).astype(float)
+        apart = rng.standard_normal(REPLICATES) * sides.spread / np.sqrt(hosts)
+        low, high = interval(share, fit(drawn, sides.human_drawn[:, seen], sides.machine_drawn[:, seen]) + apart, np.inf)
+    if low is not None and high is not None:
+        # Where all documents lie in bins of one side no resample has others, and its interval would be a point.
+        high = max(high, reach(total / design, human, machine, share))
+        low = min(low, 1 - reach(total / design, machine, human, 1 - share))
+    bounds = rogan_gladen(flags, *sides.rates(sides.join(found.bins).sum(axis=0)))
     told = [None if value is None else _told(value) for value in (share, low, high, *bounds)]
     return Estimate(told[0], told[1], told[2], told[3], told[4], found.documents, round(hosts, 1), few and low is not None)
+
+
+def reach(counts: np.ndarray, human: np.ndarray, machine: np.ndarray, share: float) -> float:
+    """The share up to which the likelihood of `counts` (K,), which need not be whole numbers, does not leave the interval of level
+    `LEVEL`, from its maximum at `share`.
+
+    Above 0 the likelihood may fall by the quantile of chi-squared (Wilks 1938). At 0, where that does not hold, it may fall 2 / (1 - LEVEL)
+    times: under the true share a ratio to any fixed one is so great with a probability of at most (1 - LEVEL) / 2 (Markov; Wasserman,
+    Ramdas & Balakrishnan 2020). For documents that no machine text could be it is the bound of Clopper & Pearson for 0 hits.
+    """
+    tail = (1 - LEVEL) / 2
+    fall = -float(np.log(tail)) if share <= 0 else NormalDist().inv_cdf(1 - tail) ** 2 / 2
+    ratio = machine / human - 1
+
+    def level(at: float) -> float:
+        return float((counts * np.log1p(at * ratio)).sum())
+
+    low, high = min(max(share, 0.0), 1.0), 1.0 - 1e-9
+    if low >= high:
+        return 1.0
+    least = level(low) - fall
+    if level(high) >= least:
+        return 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if level(middle) >= least else (low, middle)
+    return high
 
 
 def _told(share: float) -> float:
@@ -169,35 +206,58 @@ class Sides:
     @cached_property
     def spread(self) -> float | None:
         """Standard deviation between hosts of the snapshot of what they would be estimated at, in units of the share; None where too few
-        hosts say so.
+        hosts say so."""
+        return None if self._apart is None else float(np.sqrt(self._apart[0]))
+
+    @cached_property
+    def _apart(self) -> tuple[float, float] | None:
+        return self._variances(self.sample.bins * self.own[self.cells.owner]) if self.sample is not None else None
+
+    def design(self, bins: np.ndarray) -> float:
+        """The design effect of documents `bins` (H, K over the calibration's bins) of hosts whose pages are alike: how many of them tell
+        as much as one that stands alone, 1 + (sum n^2 / sum n - 1) * correlation (Kish 1965, section 5.4).
+
+        The correlation of a host's scores is the snapshot's, or the set's own if greater; 1 where neither has hosts enough to say it.
+        """
+        sizes = bins.sum(axis=1).astype(float)
+        known = [
+            value for value in (_correlation(self._apart), _correlation(self._variances(self.join(bins)))) if value is not None
+        ]
+        return 1.0 + (float((sizes**2).sum() / sizes.sum()) - 1.0) * max(known, default=1.0)
+
+    def _variances(self, bins: np.ndarray) -> tuple[float, float] | None:
+        """(between, within) hosts: variances of what documents `bins` (H, joined K) would be estimated at; None for too few hosts.
 
         One-way analysis of variance (Searle, Casella & McCulloch 1992, section 3.6) of each document's influence on the estimate at a
         share of 0, (Q/P - 1) / sum(P (Q/P - 1)^2).
         """
-        if self.sample is None:
-            return None
-        there = self.own[self.cells.owner]
-        bins = self.sample.bins * there
         sizes = bins.sum(axis=1).astype(float)
         if (sizes >= 2).sum() < LEAST_SPREAD:
             return None
         bins, sizes = bins[sizes > 0], sizes[sizes > 0]
-        score = np.where(there, self.machine / self.human - 1, 0.0)
+        score = np.where(bins.any(axis=0), self.machine / self.human - 1, 0.0)
         total = sizes.sum()
-        score = score / float((bins.sum(axis=0) / total * score**2).sum())
+        scale = float((bins.sum(axis=0) / total * score**2).sum())
+        if not scale:
+            return None
+        score = score / scale
         means, mean = bins @ score / sizes, float(bins.sum(axis=0) @ score / total)
         within = float((bins @ score**2 - sizes * means**2).sum()) / max(total - len(sizes), 1.0)
         between = float((sizes * (means - mean) ** 2).sum()) / (len(sizes) - 1)
         each = (total - float((sizes**2).sum()) / total) / (len(sizes) - 1)
-        return float(np.sqrt(max((between - within) / each, 0.0)))
+        return max((between - within) / each, 0.0), within
 
     def rates(self, bins: np.ndarray) -> tuple[tuple[float, float], tuple[float, float]]:
         """(least, greatest) rate of false positives, and of true ones, of documents that lie in cells as those of `bins` (K,) do."""
         weight = _by_cell(bins, self.cells) / bins.sum()
-        false = np.array([self._false(cell) for cell in range(len(weight))])
-        low, high = weight @ false
+        low, high = weight @ self._false_positives
         least, greatest = weight @ self.cells.true_positives
         return (float(low), float(high)), (float(least), float(greatest))
+
+    @cached_property
+    def _false_positives(self) -> np.ndarray:
+        """(C, 2): the interval of each cell's rate of false positives."""
+        return np.array([self._false(cell) for cell in range(len(self.cells.human_rows))])
 
     def _false(self, cell: int) -> tuple[float, float]:
         """The interval of a cell's rate of false positives: Clopper-Pearson with the effective number of documents (Korn & Graubard
@@ -214,30 +274,48 @@ class Sides:
         return binomial_interval(rate * total / design, total / design, LEVEL)
 
 
+def _correlation(parts: tuple[float, float] | None) -> float | None:
+    """Part of the variance that lies between hosts; None without any variance."""
+    return parts[0] / (parts[0] + parts[1]) if parts is not None and sum(parts) > 0 else None
+
+
 def fit(counts: np.ndarray, human: np.ndarray, machine: np.ndarray) -> np.ndarray:
     """The share of `machine` in `counts` for each of R rows: shapes (R, K), and (R, K) or (1, K) for the histograms, all positive.
 
     Newton's method inside a bracket that halves where a step would leave it; on [-1, 2] at most, and 0 where the histograms are equal.
     """
     counts = counts.astype(float)
-    slope = np.broadcast_to(machine - human, counts.shape)
-    base = np.broadcast_to(human, counts.shape)
     seen = counts > 0
-    pole = np.divide(-base, slope, out=np.full(counts.shape, np.nan), where=seen & (slope != 0))
-    low = np.maximum(np.where(pole < 0, pole, -1.0).max(axis=1), -1.0)
-    high = np.minimum(np.where(pole > 0, pole, 2.0).min(axis=1), 2.0)
+    slope, base = np.where(seen, machine - human, 0.0), np.where(seen, human, 1.0)
+    pole = np.divide(-base, slope, out=np.full(counts.shape, np.nan), where=slope != 0)
+    low = np.maximum(np.where(pole < 0, pole, -1.0).max(axis=1, initial=-1.0), -1.0)
+    high = np.minimum(np.where(pole > 0, pole, 2.0).min(axis=1, initial=2.0), 2.0)
     at = np.clip(0.1, low + (high - low) * 1e-3, high - (high - low) * 1e-3)
+    at = np.where(slope.any(axis=1), at, 0.0)
+    # The maximum of what still rises towards an end that is no pole is that end, to which Newton's steps would creep.
+    for end in (-1.0, 2.0):
+        near = base + end * slope
+        open_end = (near > 1e-9).all(axis=1)
+        gradient = (counts * np.divide(slope, near, out=np.zeros(counts.shape), where=near > 1e-9)).sum(axis=1)
+        at = np.where(open_end & (gradient * end > 0), end, at)
+    live = np.flatnonzero((at != -1.0) & (at != 2.0))
+    counts, slope, base = counts[live], slope[live], base[live]
     for _ in range(100):
-        ratio = np.divide(slope, base + at[:, None] * slope, out=np.zeros(counts.shape), where=seen)
-        gradient, curve = (counts * ratio).sum(axis=1), (counts * ratio**2).sum(axis=1)
-        low, high = np.where(gradient > 0, at, low), np.where(gradient < 0, at, high)
-        step = at + np.divide(gradient, curve, out=np.zeros_like(at), where=curve > 0)
-        step = np.where((step > low) & (step < high), step, np.where(gradient == 0, at, (low + high) / 2))
-        done = np.abs(step - at).max(initial=0.0) < 1e-10
-        at = step
-        if done:
+        here = at[live]
+        ratio = slope / (base + here[:, None] * slope)
+        pull = counts * ratio
+        gradient, curve = pull.sum(axis=1), (pull * ratio).sum(axis=1)
+        low[live], high[live] = np.where(gradient > 0, here, low[live]), np.where(gradient < 0, here, high[live])
+        under, over = low[live], high[live]
+        step = here + np.divide(gradient, curve, out=np.zeros_like(here), where=curve > 0)
+        step = np.where((step > under) & (step < over), step, np.where(gradient == 0, here, (under + over) / 2))
+        at[live] = step
+        left = np.abs(step - here) >= 1e-10
+        if not left.any():
             break
-    return np.where((counts * slope**2).sum(axis=1) > 0, at, 0.0)
+        if left.sum() < 0.7 * len(left):
+            live, counts, slope, base = live[left], counts[left], slope[left], base[left]
+    return at
 
 
 def rogan_gladen(flagged: tuple[float, float], false: tuple[float, float], true: tuple[float, float]) -> tuple[float, float]:

@@ -20,7 +20,7 @@ def priors(
     dates: Sequence[datetime.datetime | None],
     constant: float | None = None,
 ) -> list[float]:
-    """Log-odds of machine for captures of some languages and dates (starts of their intervals, UTC).
+    """Log-odds of machine for captures of some languages and dates (middles of their intervals, UTC).
 
     `constant` stands for all where it is given. Else it is the table of the language, of `*` for those without one, and the
     calibration file's `prior` for captures without a date or a table.

@@ -2,20 +2,24 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from statistics import NormalDist
 
 
 def binomial_interval(hits: float, count: float, level: float) -> tuple[float, float]:
     """The interval of Clopper & Pearson (1934) for `hits` of `count`, which may be no whole numbers (Korn & Graubard 1998); (0, 1) for none.
 
-    Its ends are quantiles of beta distributions, found by halving, to 1e-12.
+    Its ends are quantiles of beta distributions, found by halving, to 1e-12; for no hits, or nothing else, they are powers.
     """
     if count <= 0:
         return 0.0, 1.0
     tail = (1 - level) / 2
-    low = 0.0 if hits <= 0 else _root(lambda p: beta_share(p, hits, count - hits + 1), tail)
-    high = 1.0 if hits >= count else _root(lambda p: beta_share(p, hits + 1, count - hits), 1 - tail)
-    return low, high
+    if hits <= 0:
+        return 0.0, 1 - tail ** (1 / count)
+    if hits >= count:
+        return tail ** (1 / count), 1.0
+    low = _root(lambda p: beta_share(p, hits, count - hits + 1), tail)
+    return low, _root(lambda p: beta_share(p, hits + 1, count - hits), 1 - tail)
 
 
 def _root(rising: Callable[[float], float], goal: float) -> float:
@@ -53,6 +57,7 @@ def _apart(value: float, tiny: float) -> float:
     return value if abs(value) > tiny else tiny
 
 
+@lru_cache(4096)
 def student(probability: float, freedom: float) -> float:
     """Quantile of Student's t, by halving on its distribution function; the normal one where `freedom` is infinite. `probability` is at
     least one half, `freedom` above 0."""

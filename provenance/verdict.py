@@ -66,6 +66,10 @@ class Verdict(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     def __post_init__(self) -> None:
         if self.prior is not None and not math.isfinite(self.prior):
             raise ValueError(f"prior {self.prior} is no finite number; no probability could follow. Give log-odds in nats.")
+        if not math.isfinite(self.machine_from):
+            raise ValueError(
+                f"machine_from {self.machine_from} is no finite number; no sum could be held against it. Give nats above 0."
+            )
         if self.min_attestation not in ATTESTATIONS[1:]:
             raise ValueError(
                 f"min_attestation {self.min_attestation!r} is none of {', '.join(ATTESTATIONS[1:])}; nothing could be held against it. Name one."
@@ -90,7 +94,7 @@ STANDING = pa.schema(
         ("snapshot", pa.string()),
     ]
 )
-"""What `verdict` needs to know of each document: its own attestation, language, date and length, whether it equals an eligible snapshot
+"""What `verdict` needs to know of each document: its own attestation, language, date (the middle of its capture interval) and length, whether it equals an eligible snapshot
 document and how that one is attested, its best similarity to the snapshot and whether that was measured, the key of the kept
 document that it copies (null if it is kept), that of the reference, whether its source is protected, and the id of the snapshot of
 the reference."""

@@ -161,12 +161,30 @@ class _Earlier(msgspec.Struct):
     id: str
 
 
+class _Share(msgspec.Struct):
+    documents: Count
+    estimated: Count
+    share: float | None
+    share_low: float | None
+    share_high: float | None
+    rogan_gladen_low: float | None
+    rogan_gladen_high: float | None
+    note: str | None
+
+
+class _Prevalence(msgspec.Struct):
+    all: _Share
+    placebo_months: dict[str, Count]
+    placebo: _Share | None = None
+
+
 class _Run(msgspec.Struct):
     id: str
     files: list[_File]
     snapshots: list[_Known]
     runs: list[_Earlier] = []
     calibration: dict[str, Any] | None = None
+    prevalence: _Prevalence | None = None
     counts: dict[str, Any] = {}
 
 

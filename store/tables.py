@@ -105,6 +105,12 @@ def read(urls: Iterable[str], columns: list[str] | None = None, schema: pa.Schem
     return (schema if columns is None else pa.schema([schema.field(name) for name in columns])).empty_table()
 
 
+def one_batch(table: pa.Table) -> pa.RecordBatch:
+    """All rows of a table as one batch, which may be empty."""
+    combined = table.combine_chunks().to_batches()
+    return combined[0] if combined else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
 def batches(url: str, columns: list[str] | None = None, size: int = ROW_GROUP) -> Iterator[pa.RecordBatch]:
     """The rows of one file, in batches of at most `size`."""
     with opened(url) as parquet:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.bench.tags import metrics
 from tests.bench.tags.dev_main import compare, span
+from tests.bench.tags.sheets import rate
 
 
 def test_auroc_counts_ties_half():
@@ -23,27 +24,8 @@ def test_no_more_than_the_rate_of_human_text_reaches_the_bar():
     assert metrics.tpr(np.array([198.5, 50.0]), human, 0.01) == 0.5
 
 
-def test_the_conformal_bar_holds_for_the_next_text():
-    chance = np.random.default_rng(3)
-    hits = [chance.normal() >= metrics.conformal(chance.normal(size=99), 0.05) for _ in range(4000)]
-    assert np.mean(hits) < 0.065
-    assert metrics.conformal(np.arange(10.0), 0.05) == math.inf
-
-
-def test_the_bar_for_a_new_source_is_the_highest_of_the_known_ones():
-    human, sources = (
-        np.concatenate([np.arange(200.0), 1000 + np.arange(200.0), [5000.0]]),
-        np.repeat(["a", "b", "c"], [200, 200, 1]),
-    )
-    assert metrics.conformal_by_source(human[:400], sources[:400], 0.01) == pytest.approx(1198.0)
-    assert metrics.conformal_by_source(human, sources, 0.01) == pytest.approx(5000.0)
-
-
 def test_intervals_are_those_of_the_tables():
-    # Clopper & Pearson: 0 of 100 has the upper bound 1 - 0.025 ** (1 / 100); 5 of 100 that of tables, 1.64 % to 11.28 %.
-    assert metrics.clopper_pearson(0, 100) == (0.0, pytest.approx(1 - 0.025 ** (1 / 100)))
-    assert metrics.clopper_pearson(5, 100) == (pytest.approx(0.01643, abs=1e-5), pytest.approx(0.11283, abs=1e-5))
-    assert metrics.wilson(5, 100) == (pytest.approx(0.02154, abs=1e-5), pytest.approx(0.11175, abs=1e-5))
+    assert rate(5, 100) == "5.0 % (1.6-11.3)"
     assert metrics.auroc_error(0.5, 50, 50) == pytest.approx(0.0577, abs=2e-3)
 
 

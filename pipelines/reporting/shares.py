@@ -36,9 +36,9 @@ def prevalence(opened: Opened, con: "Con") -> Markup | None:
         "or by sites the same crawl may show twice or half as much. Text of generators that the detectors have never seen is in no interval."
     )
     said = [element("strong", "Of all documents: "), f"{prevailing.told(whole[0])}."]
-    failed = prevailing.alarm(opened.manifest["prevalence"]) if "prevalence" in opened.manifest else None
+    failed = prevailing.alarm(stated) if (stated := opened.manifest.get("prevalence")) else None
     found = rows(con, named_queries()["prevalence_by_month"].sql)
-    dated = [row for row in found if row["month"] != "no date"]
+    dated = [row for row in found if row["month"] not in (prevailing.NO_DATE, prevailing.OTHERS)]
     numbers = [["all", *_row(whole[0])], *([row["month"], *_row(row)] for row in found)]
     drawn = [_range(row) for row in dated[-MONTHS:]]
     styles = {one.style for one in drawn if one.share is not None}

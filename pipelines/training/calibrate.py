@@ -18,6 +18,7 @@ from pipelines.training.fit import SIGNALS
 from pipelines.training.rows import Row
 from provenance.calibration import LLR_BOUND, Cell, Combiner
 from provenance.combiner import conformal
+from provenance.signals._text import LANGUAGES
 
 VERSION = "1"
 RATES = ("0.005", "0.01", "0.02", "0.05")
@@ -36,7 +37,7 @@ class Kind(NamedTuple):
     worst: int
 
 
-OTHER = ("ar", "de", "es", "id", "ko", "ru", "zh")
+OTHER = tuple(language for language in LANGUAGES if language != "en")
 CELLS = (
     Kind("en", ("en",), 25, 50, 2),
     Kind("en", ("en",), 50, 100, 2),
@@ -52,6 +53,8 @@ FEWEST = {"human": 400, "machine": 150, "sources": 4}
 SMALLEST = 99
 """Rows from which a source has a quantile of its own at 1 %: ceil((n + 1) 0.99) <= n. The smaller ones are one source together."""
 RIDGE = 1.0
+MARGIN = 0.1
+"""Of the range of a detector's values over all that a cell was calibrated on, by which the range that it covers is wider on either side."""
 BINS = 16
 KNOTS = 24
 """Scores at which the LLR is measured, with as many texts between any two."""
@@ -78,7 +81,8 @@ def logistic(values: np.ndarray, machine: np.ndarray, weight: np.ndarray) -> np.
     """
     used = list(range(values.shape[1]))
     while True:
-        found = _newton(values[:, used], machine, weight)
+        design = np.column_stack([values[:, used], np.ones(len(values))])
+        found = newton(design, machine, weight, np.array([RIDGE] * len(used) + [1e-9]))
         bad = [used[i] for i in range(len(used)) if found[i] < 0]
         if not bad:
             out = np.zeros(values.shape[1] + 1)
@@ -87,9 +91,10 @@ def logistic(values: np.ndarray, machine: np.ndarray, weight: np.ndarray) -> np.
         used = [i for i in used if i not in bad]
 
 
-def _newton(values: np.ndarray, machine: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    design = np.column_stack([values, np.ones(len(values))])
-    penalty = np.diag([RIDGE] * values.shape[1] + [1e-9])
+def newton(design: np.ndarray, machine: np.ndarray, weight: np.ndarray, ridge: np.ndarray) -> np.ndarray:
+    """Coefficients (float64[k]) of a weighted logistic regression on `design` (float64[n, k]), each with half its `ridge` times its square
+    as penalty, by at most 50 steps of Newton's method."""
+    penalty = np.diag(ridge)
     found = np.zeros(design.shape[1])
     for _ in range(50):
         p = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
@@ -102,7 +107,8 @@ def _newton(values: np.ndarray, machine: np.ndarray, weight: np.ndarray) -> np.n
 
 
 def even(rows: Sequence[Row]) -> np.ndarray:
-    """Weight of each row so that within a class all sources count the same, and both classes: float64[n], mean 1."""
+    """Weight of each row so that within a class all sources of `SMALLEST` rows and more count the same, and both classes: float64[n],
+    mean 1."""
     count: dict[tuple[bool, str], int] = {}
     for row in rows:
         count[row.machine, row.source] = count.get((row.machine, row.source), 0) + 1
@@ -131,6 +137,19 @@ def threshold(scores: np.ndarray, sources: np.ndarray, rate: str, worst: int = 2
     above = 1 - np.cumsum(weight[order]) / weight.sum()
     place = int(np.searchsorted(-above, -float(rate)))
     return max([*bars, float(np.nextafter(scores[order[min(place, len(order) - 1)]], math.inf))])
+
+
+def kind_of(group: str) -> Kind:
+    """The kind of a group's cells, the first of them. Raises `ValueError` for a group without one."""
+    for kind in CELLS:
+        if kind.group == group:
+            return kind
+    raise ValueError(f"no cells are made for the group {group!r}; it has no rule for a threshold. Give one of `CELLS`.")
+
+
+def named(source: str, language: str, languages: Sequence[str]) -> str:
+    """Name of a source in a cell: one that was translated is another one in each language."""
+    return f"{source} {language}" if len(languages) > 1 else source
 
 
 def cell_of(rows: Sequence[Row], kind: Kind) -> np.ndarray:
@@ -166,8 +185,7 @@ def enough(rows: Sequence[Row]) -> bool:
 
 def _cell(kind: Kind, own: Scored) -> Cell:
     machine = np.array([row.machine for row in own.rows], np.bool_)
-    # A source that was translated is another one in each language.
-    sources = np.array([f"{row.source} {row.language}" if len(kind.languages) > 1 else row.source for row in own.rows])
+    sources = np.array([named(row.source, row.language, kind.languages) for row in own.rows])
     weights = np.round(logistic(own.values, machine, even(own.rows)), 4)
     scores, apart = own.values @ weights[:-1] + weights[-1], own.apart @ weights[:-1] + weights[-1]
     bars = {rate: round(threshold(scores[~machine], sources[~machine], rate, kind.worst), 4) + 1e-4 for rate in RATES}
@@ -182,6 +200,7 @@ def _cell(kind: Kind, own: Scored) -> Cell:
         words_below=kind.words_below,
         weights=dict(zip(SIGNALS, map(float, weights[:-1]), strict=True)),
         bias=float(weights[-1]),
+        within={name: _covered(column) for name, column in zip(SIGNALS, own.values.T, strict=True)},
         values=values,
         log_likelihood_ratios=ratios,
         thresholds={rate: round(bars[rate], 4) for rate in RATES},
@@ -193,6 +212,13 @@ def _cell(kind: Kind, own: Scored) -> Cell:
         human_rows=int((~machine).sum()),
         machine_rows=int(machine.sum()),
     )
+
+
+def _covered(values: np.ndarray) -> tuple[float, float]:
+    """The range that a cell covers of a detector's values: text beyond it is unlike all that the cell was calibrated on."""
+    low, high = float(values.min()), float(values.max())
+    margin = MARGIN * (high - low)
+    return round(low - margin, 2), round(high + margin, 2)
 
 
 def _range(rows: Sequence[Row], scores: np.ndarray, bar: float) -> tuple[float, float]:
@@ -221,9 +247,9 @@ def _shares(scores: np.ndarray, edges: tuple[float, ...], weight: np.ndarray) ->
 
 
 def knots(
-    scores: np.ndarray, apart: np.ndarray, machine: np.ndarray, weight: np.ndarray
+    scores: np.ndarray, apart: np.ndarray, machine: np.ndarray, weight: np.ndarray, count: int = KNOTS
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Scores and the LLR at each of them, rising, within `LLR_BOUND`, drawn to 0 by half a text of each class between any two.
+    """Scores, the middles of `count` steps, and the LLR at each, rising, within `LLR_BOUND`, drawn to 0 by half a text of each class a step.
 
     Machine text counts half by its `scores`, as of sources that the models know, and half by those `apart`, as of sources that they do not:
     which it will be nobody knows. x goes to B tanh(x / B) for the bound B, so that the order of strong evidence is kept.
@@ -232,7 +258,7 @@ def knots(
     scores = np.concatenate([scores, apart[known]])
     weight = np.concatenate([weight, weight[known]])
     machine = np.concatenate([machine, machine[known]])
-    edges = np.unique(np.round(np.quantile(scores, np.linspace(0, 1, KNOTS + 1)[1:-1]), 3))
+    edges = np.unique(np.round(np.quantile(scores, np.linspace(0, 1, count + 1)[1:-1]), 3))
     place = np.searchsorted(edges, scores, "right")
     ratios = []
     for step in range(len(edges) + 1):

@@ -143,7 +143,7 @@ def table(header: str, lines: Iterable[Sequence[str]]) -> str:
 
 
 def auroc(machine: np.ndarray, human: np.ndarray) -> float:
-    """Area under the ROC curve, ties counted half; NaN where a class is missing."""
+    """Area under the ROC curve, ties counted half (Mann & Whitney 1947); NaN where a class is missing."""
     if not len(machine) or not len(human):
         return math.nan
     order = np.sort(human)

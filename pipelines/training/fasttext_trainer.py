@@ -3,7 +3,7 @@
     PYTHON fasttext_trainer.py LINES MODEL
 
 LINES is fastText's training format (`__label__machine words ...`), MODEL the quantised model to write. Uses nothing of this
-project, and prints the settings. The same lines give the same bytes: one thread, one seed.
+project, and prints the learning rate that held. The same lines give the same bytes: one thread, one seed.
 """
 
 import sys

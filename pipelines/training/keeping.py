@@ -16,10 +16,7 @@ from provenance.calibration_file import read_calibration
 
 def place(cells: tuple[Cell, ...], language: str, words: int) -> int:
     """Place of the cell of a text, -1 for none."""
-    for i, cell in enumerate(cells):
-        if language in cell.languages and cell.words_from <= words and (cell.words_below is None or words < cell.words_below):
-            return i
-    return -1
+    return next((i for i, cell in enumerate(cells) if cell.covers(language, words)), -1)
 
 
 def scores(found: Combiner, scored: Scored) -> tuple[np.ndarray, list[str]]:

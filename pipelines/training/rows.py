@@ -85,7 +85,7 @@ class Read(msgspec.Struct, frozen=True):
     lost: dict[str, int]
 
 
-def given(path: Path, label: str | None = None) -> Iterator[Given]:
+def given(path: Path) -> Iterator[Given]:
     """The rows of a table, human and machine alone; of a file of plain text (`.txt`) its paragraphs, as human text.
 
     Raises `ValueError` for a table without the column `text`.
@@ -102,7 +102,7 @@ def given(path: Path, label: str | None = None) -> Iterator[Given]:
     columns = [name for name in wanted if name in file.schema_arrow.names]
     for batch in file.iter_batches(batch_size=1000, columns=columns):
         for row in batch.to_pylist():
-            name = row.get("label") or label or "human"
+            name = row.get("label") or "human"
             if name in _LABELS and row["text"] and row["text"].strip():
                 yield _given(row, _LABELS[name], path.stem)
 

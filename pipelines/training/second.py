@@ -26,7 +26,7 @@ import numpy as np
 from pipelines.training import calibrate
 from pipelines.training.keeping import write_calibration
 from provenance import likelihood
-from provenance.calibration import LLR_BOUND, Calibration, Cell, Second
+from provenance.calibration import Calibration, Cell, Second
 from provenance.calibration_file import read_calibration
 from provenance.identity import sha256_hex
 from provenance.likelihood import LanguageModel, Statistics
@@ -41,9 +41,9 @@ SHARE = 0.1
 FEWEST = {"human": 60, "machine": 60}
 """Open texts of a class with a reading, below which a cell gets no `second`."""
 STEPS = 6
-"""Steps of the LLR of the sum."""
-SMALLEST = 100
-"""Human texts below which a source is judged together with all others that are as small."""
+"""Steps of the LLR of the sum, with as many texts each."""
+RIDGE = np.full(3, 1e-3)
+"""Penalty of the regression of the class on constant, score and reading, whose weights sum to 1: enough for it to have an end."""
 TOGETHER = "small sources"
 
 
@@ -71,18 +71,18 @@ def threshold(strengths: np.ndarray, sources: np.ndarray, rate: str, group: str 
 
     Infinite where the scores that are flagged spend the whole rate.
     """
-    worst = max((kind.worst for kind in calibrate.CELLS if kind.group == group), default=1)
     summed = strengths[np.isfinite(strengths)]
     least = float(summed.min()) if len(summed) else math.inf
-    return max(least, calibrate.threshold(strengths, sources, rate, worst))
+    return max(least, calibrate.threshold(strengths, sources, rate, calibrate.kind_of(group).worst))
 
 
 def by_source(sources: np.ndarray) -> dict[str, np.ndarray]:
-    """Rows of each source; of all that have few together."""
+    """Rows of each source; together, as for the thresholds, those of all that are small."""
     names, counts = np.unique(sources, return_counts=True)
-    found = {str(name): np.flatnonzero(sources == name) for name, count in zip(names, counts, strict=True) if count >= SMALLEST}
+    large = names[counts >= calibrate.SMALLEST]
+    found = {str(name): np.flatnonzero(sources == name) for name in large}
     small = np.flatnonzero(~np.isin(sources, list(found)))
-    return found | ({TOGETHER: small} if len(small) >= SMALLEST else {})
+    return found | ({TOGETHER: small} if len(small) >= calibrate.SMALLEST else {})
 
 
 def balanced(of: Scored) -> np.ndarray:
@@ -107,43 +107,10 @@ def weight_of(of: Scored) -> float | None:
         return None
     design = np.stack([np.ones(len(of.score)), of.score / scale[0], of.reading / scale[1]], axis=1)
     design[:, 1:] -= np.average(design[:, 1:], axis=0)
-    fitted = logistic(design, of.machine.astype(np.float64), balanced(of))
+    fitted = calibrate.newton(design, of.machine, balanced(of), RIDGE)
     if fitted[2] <= 0:
         return None
     return float((fitted[2] / scale[1]) / (max(fitted[1], 0.1 * fitted[2]) / scale[0]))
-
-
-def logistic(design: np.ndarray, labels: np.ndarray, weights: np.ndarray, ridge: float = 1e-3) -> np.ndarray:
-    """Coefficients of a weighted logistic regression with a small ridge, by 50 Newton steps: float64[columns]."""
-    beta = np.zeros(design.shape[1])
-    penalty = ridge * np.eye(len(beta))
-    for _ in range(50):
-        p = 1 / (1 + np.exp(-np.clip(design @ beta, -30, 30)))
-        gradient = design.T @ (weights * (labels - p)) - penalty @ beta
-        hessian = (design * (weights * p * (1 - p))[:, None]).T @ design + penalty
-        beta = beta + np.linalg.solve(hessian, gradient)
-    return beta
-
-
-def steps(of: Scored, weight: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Lower ends of steps of the sum over open texts with as much weight each, and their LLRs: rising, bounded, and drawn to 0 by
-    half a text in each class."""
-    sums, weights = of.score + weight * of.reading, balanced(of)
-    order = np.argsort(sums, kind="stable")
-    share = np.cumsum(weights[order]) / weights.sum()
-    ends = sorted({round(float(sums[order][np.searchsorted(share, i / STEPS)]), 4) for i in range(1, STEPS)})
-    ends = [round(float(sums.min()) - 1, 4), *ends]
-    ratios: list[float] = []
-    for low, high in zip(ends, [*ends[1:], math.inf], strict=True):
-        inside = (sums >= low) & (sums < high)
-        found = []
-        for machine in (True, False):
-            rows = of.machine == machine
-            half = 0.5 / rows.sum()
-            found.append((2 * weights[inside & rows].sum() + half) / (1 + half * len(ends)))
-        ratio = math.log(found[0] / found[1])
-        ratios.append(round(max(min(ratio, LLR_BOUND), -LLR_BOUND, *ratios[-1:]), 4))
-    return tuple(ends), tuple(ratios)
 
 
 def open_from(of: Scored, share: float = SHARE) -> float:
@@ -175,7 +142,8 @@ def second(of: Scored, cell: Cell, identity: str) -> Second | None:
         # Rounded upwards, and never below that of a greater rate.
         found = math.ceil(min(found, beyond) * 1e4) / 1e4
         bars[name] = max([found, *bars.values()])
-    values, ratios = steps(left, weight)
+    sums = left.score + weight * left.reading
+    values, ratios = calibrate.knots(sums, np.full(len(sums), math.nan), left.machine, balanced(left), STEPS)
     return Second(
         model=identity,
         weight=weight,
@@ -257,8 +225,7 @@ def texts_of(cell: Cell, table: Mapping[str, Sequence[Any]], rows: int) -> list[
     """Rows of a table of scores that belong to a cell, at most `rows` human ones of each source and a third as many machine ones, by
     digest."""
     columns = zip(table["language"], table["words"], strict=True)
-    below = math.inf if cell.words_below is None else cell.words_below
-    inside = [i for i, (language, words) in enumerate(columns) if language in cell.languages and cell.words_from <= words < below]
+    inside = [i for i, (language, words) in enumerate(columns) if cell.covers(language, words)]
     inside = [i for i in inside if math.isfinite(table["score"][i])]
     named = sorted((table["digest"][i], i) for i in inside)
     taken: dict[tuple[str, str], int] = {}
@@ -292,8 +259,9 @@ def _cell(cell: Cell, table: Mapping[str, Sequence[Any]], model: Any, cache: Cac
     if cell.words_below is not None and cell.words_below <= signal.MIN_TOKENS:
         return cell, f"{cell.name}: too short for a language model"
     chosen = texts_of(cell, table, rows)
-    label, source, score = (np.array([table[name][i] for i in chosen]) for name in ("label", "source", "score"))
-    of = Scored(label == "machine", source.astype(str), score.astype(np.float64), np.full(len(chosen), math.nan))
+    label, score = (np.array([table[name][i] for i in chosen]) for name in ("label", "score"))
+    source = np.array([calibrate.named(table["source"][i], table["language"][i], cell.languages) for i in chosen], str)
+    of = Scored(label == "machine", source, score.astype(np.float64), np.full(len(chosen), math.nan))
     if min((of.machine).sum() / FEWEST["machine"], (~of.machine).sum() / FEWEST["human"]) < 1:
         return cell, f"{cell.name}: {len(chosen)} texts, too few to calibrate on"
     opened = msgspec.structs.replace(cell, open_from=open_from(of, share))

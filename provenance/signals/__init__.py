@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from provenance.decode import clean
 from provenance.schema import TIME
 
 if TYPE_CHECKING:
@@ -107,7 +108,6 @@ class Tools:
     stylometry: Any | None = None
     language_model: Any | None = None
     watermark: Any | None = None
-    vocabulary: Any | None = None
 
 
 @cache
@@ -137,8 +137,12 @@ def versions() -> dict[str, str]:
 
 
 def readings(rows: list[tuple[str, float, str]]) -> pa.RecordBatch:
-    """A batch of `READING` from (key, value, detail) rows."""
+    """A batch of `READING` from (key, value, detail) rows.
+
+    A detail may quote what a page wrote as an escape of JSON, such as a lone surrogate, which has no UTF-8 form: it is U+FFFD in the batch.
+    """
     keys, values, details = zip(*rows, strict=True) if rows else ((), (), ())
     return pa.record_batch(
-        [pa.array(keys, pa.string()), pa.array(values, pa.float64()), pa.array(details, pa.string())], schema=READING
+        [pa.array(keys, pa.string()), pa.array(values, pa.float64()), pa.array([clean(detail) for detail in details], pa.string())],
+        schema=READING,
     )

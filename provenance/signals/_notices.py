@@ -12,7 +12,6 @@ from provenance.signals import _scan
 
 _THING_EN = r"(?:page|article|document|content|text|post|website|site|topic|translation|review|description|listing|product|material|story|version)"
 _BY_EN = r"(?:automatically|by (?:an? )?(?:machine|ai\b|automat\w+|computer)|by (?:google|bing|deepl|microsoft|baidu|yandex)|using (?:an? )?(?:google|machine|ai\b|deepl|automat\w+|artificial|neural)|with (?:google|deepl|the help of (?:ai|machine)))"
-_MACHINE_ROMANCE = r"(?:google|deepl|bing|microsoft|yandex)"
 
 _NOTICES = (
     ("lat", (

@@ -1,8 +1,10 @@
 """What the signals of markup and text share: one pass over a column for all patterns, and small readings of HTML."""
 
+import bisect
 import itertools
 import re
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -53,6 +55,7 @@ QUOTES = {
     "〝": "〞〟",
 }
 QUOTING_ELEMENTS = ("blockquote", "q", "code", "pre", "samp", "kbd", "cite", "figcaption", "textarea")
+_QUOTING = re.compile(rf"<(?:({'|'.join(QUOTING_ELEMENTS)})[ >]|(/(?:{'|'.join(QUOTING_ELEMENTS)})))")
 
 
 def hits(column: pa.Array, pattern: str) -> list[int]:
@@ -222,17 +225,40 @@ def _fenced(text: str, place: int) -> bool:
     return False
 
 
-def in_quoting_element(page: str, found: re.Pattern[str]) -> bool:
-    """Whether every place of the page's source that `found` (for any case) matches lies in a quoting element (blockquote, q, code ...).
+class Source:
+    """A page's source as it is searched for strings: what the searches share is read when it is first asked for, and once."""
 
-    False where the source does not show it, for instance because tags stand between its words.
-    """
-    lower = unescape(visible(page)).translate(_LOWER)
-    places = [match.start() for match in itertools.islice(found.finditer(lower), _MOST)]
-    return bool(places) and all(any(_inside(lower, element, place) for element in QUOTING_ELEMENTS) for place in places)
+    def __init__(self, page: str) -> None:
+        self._page = page
 
+    def in_quoting_element(self, found: re.Pattern[str]) -> bool:
+        """Whether every place that `found` (for any case) matches lies in a quoting element (blockquote, q, code ...).
 
-def _inside(page: str, element: str, place: int) -> bool:
-    """Whether the last tag of `element` before `place` in the lower-cased page opens it."""
-    opened = max(page.rfind(f"<{element}>", 0, place), page.rfind(f"<{element} ", 0, place))
-    return opened > page.rfind(f"</{element}", 0, place)
+        False where the source does not show it, for instance because tags stand between its words.
+        """
+        places = [match.start() for match in itertools.islice(found.finditer(self._lower), _MOST)]
+        return bool(places) and all(any(self._inside(element, place) for element in QUOTING_ELEMENTS) for place in places)
+
+    @cached_property
+    def _lower(self) -> str:
+        """What the page shows, character references resolved, in lower case."""
+        return unescape(visible(self._page)).translate(_LOWER)
+
+    @cached_property
+    def _quoting(self) -> dict[str, list[int]]:
+        """Where the start tags of each quoting element (`code`) and its end tags (`/code`) begin."""
+        found: dict[str, list[int]] = {}
+        for match in _QUOTING.finditer(self._lower):
+            found.setdefault(match.group(1) or match.group(2), []).append(match.start())
+        return found
+
+    def _inside(self, element: str, place: int) -> bool:
+        """Whether the last tag of `element` before `place` opens it."""
+        opened, closed = (self._last(name, place - len(element) - 2) for name in (element, f"/{element}"))
+        return opened > closed
+
+    def _last(self, name: str, latest: int) -> int:
+        """The last of a tag's places up to `latest`, -1 if there is none."""
+        places = self._quoting.get(name, [])
+        before = bisect.bisect_right(places, latest)
+        return places[before - 1] if before else -1

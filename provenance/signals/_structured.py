@@ -30,10 +30,11 @@ _TEXTS = re.compile(
 )
 _GALLERY = re.compile(r"(?:image|video|media)gallery", re.IGNORECASE)
 _MAIN = ("graph", "mainentity", "mainentityofpage")
-_WRAPPING = re.compile(r"^\s*(?:<!--|(?://|/\*)?\s*<!\[CDATA\[(?:\s*\*/)?)|(?:-->|(?://|/\*)?\s*\]\]>(?:\s*\*/)?)\s*$")
+_OPENING = re.compile(r"<!--|(?://|/\*)?\s*+<!\[CDATA\[(?:\s*+\*/)?")
 _TRAILING_COMMA = re.compile(r",(?=\s*[}\]])")
 _MOST = 20  # statements in the tags of one page that are looked at
-_PROPERTY = re.compile(r"<[a-z][^<>]*\bdigital_?sourcetype\b[^<>]*>([^<]{0,200})", re.IGNORECASE)
+# The atomic group keeps to the first place of the word in a tag: the rest of a tag that does not end is then read once, not once a place.
+_PROPERTY = re.compile(r"<[a-z](?>[^<>]*?\bdigital_?sourcetype\b)[^<>]*+>([^<]{0,200})", re.IGNORECASE)
 _ITEM = re.compile(r"<(/?)([a-zA-Z][\w:-]*)([^<>]*)>")
 _VOID = frozenset("area base br col embed hr img input link meta source track wbr".split())
 _PRODUCT_TEXT = re.compile(
@@ -83,16 +84,27 @@ def linked_data(page: str) -> Iterator[Found]:
 
 def _values(script: str) -> list[Any]:
     """JSON values of a script, which may be wrapped in a comment, escaped for HTML, or end its lists with a comma."""
-    body = script
-    for _ in range(2):
-        body = _WRAPPING.sub("", body)
-    body = body.strip().rstrip(";")
+    body = _unwrapped(_unwrapped(script)).rstrip(";")
     for form in (body, unescape(body), _TRAILING_COMMA.sub("", body)):
         try:
             return [json.loads(form, strict=False)]
         except (ValueError, RecursionError):
             continue
     return []
+
+
+def _unwrapped(script: str) -> str:
+    """A script without the white space, the comment or the CDATA section around it, commented out or not."""
+    body = script.strip()
+    opening = _OPENING.match(body)
+    body = body[opening.end() :] if opening else body
+    if body.endswith("-->"):
+        return body.removesuffix("-->").strip()
+    inner = body.removesuffix("*/").rstrip()
+    if not inner.endswith("]]>"):
+        return body.strip()
+    inner = inner.removesuffix("]]>").rstrip()
+    return inner[: -2 if inner.endswith(("//", "/*")) else None].strip()
 
 
 def _kind(thing: dict[str, Any]) -> str:

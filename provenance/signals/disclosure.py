@@ -58,8 +58,9 @@ _NOTHING = re.compile(
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{13,}")
 _WRAPPER_MAGIC = b"C2PATXT\0"
 _BEGIN, _END = "-----BEGIN C2PA MANIFEST-----", "-----END C2PA MANIFEST-----"
-_COMMENT_MARK = re.compile(r"^\s*(?://|#|\*|;|--|%|<!--|rem)\s+|\s*(?:\*/|-->)\s*$", re.IGNORECASE)
-_ATTRIBUTE = re.compile(r"<([a-z][\w-]*)\s[^<>]*\bai-disclosure\s*=[^<>]*>", re.IGNORECASE)
+_COMMENT_MARK = re.compile(r"\s*+(?://|#|\*|;|--|%|<!--|rem)\s++", re.IGNORECASE)
+# The atomic group keeps to the first place in a tag, so that the rest of a tag that does not end is read once.
+_ATTRIBUTE = re.compile(r"<([a-z][\w-]*+)\s(?>[^<>]*?\bai-disclosure\s*+=)[^<>]*+>", re.IGNORECASE)
 _ROOTS, _PICTURES = ("html", "body", "main", "article"), ("img", "picture", "figure", "video", "audio", "source", "svg", "canvas")
 _MOST = 20  # places of one page that are looked at
 
@@ -173,7 +174,17 @@ def _manifests(text: str) -> Iterator[Found]:
     for part in itertools.islice(text.split(_BEGIN)[1:], _MOST):
         body, end, _ = part.partition(_END)
         if end:
-            yield _encoded("".join(_COMMENT_MARK.sub("", line) for line in body.splitlines()))
+            yield _encoded("".join(map(_uncommented, body.splitlines())))
+
+
+def _uncommented(line: str) -> str:
+    """A line without the marks of a comment around it."""
+    mark = _COMMENT_MARK.match(line)
+    line = line[mark.end() :] if mark else line
+    ended = line.rstrip()
+    if not ended.endswith(("*/", "-->")):
+        return line
+    return ended[: -2 if ended.endswith("*/") else -3].rstrip()
 
 
 def _encoded(body: str) -> Found:

@@ -129,9 +129,10 @@ def _alarms(batch: pa.RecordBatch, early: set[int], worded: list[int]) -> Iterat
 def _strongest(text: str, page: str, places: list[Place]) -> tuple[float, str] | None:
     """The highest reading of a text, with what was seen."""
     found: list[tuple[float, str]] = []
+    source = _scan.Source(page)
     topical = _about_ai(text, places) if places else False
     for base, match in places[:_MOST]:
-        found.append((_judged(base, match, text, page, topical), f"{_KINDS[base]}: {' '.join(match.group().split())}"))
+        found.append((_judged(base, match, text, source, topical), f"{_KINDS[base]}: {' '.join(match.group().split())}"))
     opener = _OPENER.match(text)
     if opener:
         start = opener.end() - len(opener.group().lstrip(' \n\t"“„«#*>'))
@@ -151,14 +152,10 @@ def _about_ai(text: str, places: list[Place]) -> bool:
     return mentions >= 2 and mentions * _DENSE >= len(text)
 
 
-def _judged(base: float, match: re.Match[str], text: str, page: str, topical: bool) -> float:
+def _judged(base: float, match: re.Match[str], text: str, source: _scan.Source, topical: bool) -> float:
     """The reading of one string, after its place and company."""
     start, end = match.span()
-    if (
-        _scan.quoted(text, start, end)
-        or _spoken_of(base, match, text)
-        or (page and _scan.in_quoting_element(page, _source(match.group())))
-    ):
+    if _scan.quoted(text, start, end) or _spoken_of(base, match, text) or source.in_quoting_element(_source(match.group())):
         return SPOKEN_OF
     if base == INTERFACE:
         if _LINK.search(match.group()):

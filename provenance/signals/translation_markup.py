@@ -21,6 +21,7 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
@@ -60,15 +61,18 @@ _HEAD = 3000  # characters of a text that hold its front matter
 _EDGE = 600  # a notice stands in the first or last characters of the text, or apart in the page's furniture
 _MOST = 200  # marked elements of one page that are looked at
 
-_MTFROM_ELEMENT = re.compile(r"<(\w+)\s[^<>]*-x-mtfrom-[^<>]*>", re.IGNORECASE)
+# The atomic groups keep to the first place of a word in a tag, so that the rest of a tag that does not end is read once.
+_MTFROM_ELEMENT = re.compile(r"<(\w++)\s(?>[^<>]*?-x-mtfrom-)[^<>]*+>", re.IGNORECASE)
+# A relation of a Link header that names it; the look-ahead leaves what follows the next relation to that one.
+_MTFROM_LINK = re.compile(r"rel\s*+=\s*+\"?+(?:(?!rel\s*+=)[^\";])*?machine-translated-from", re.IGNORECASE)
 _MTFROM = re.compile(r"^[a-z]{2,8}(?:-[a-z0-9]+)*-x-mtfrom-[a-z0-9-]+$", re.IGNORECASE)
 # Google's `font` pairs, Edge's attributes and Yandex's elements around what they translated.
 _SAVED = re.compile(
-    r"<font\s[^<>]*vertical-align: ?inherit[^<>]*>(?:<font\s[^<>]*vertical-align: ?inherit[^<>]*>)?([^<]+)|"
-    r"<\w+\s[^<>]*\b_msttexthash\s*=[^<>]*>([^<]+)|<ya-tr-span\b[^<>]*>([^<]+)",
+    r"(?:<font\s(?>[^<>]*?vertical-align: ?inherit)[^<>]*+>){1,2}+([^<]+)|"
+    r"<\w++\s(?>[^<>]*?\b_msttexthash\s*+=)[^<>]*+>([^<]+)|<ya-tr-span\b[^<>]*+>([^<]+)",
     re.IGNORECASE,
 )
-_UNSHOWN = re.compile(r"<(\w+)\s(?:[^<>]*\bdisplay\s*:\s*none\b|(?:[^<>]*\s)?hidden(?=[\s>=]))[^<>]*>", re.IGNORECASE)
+_UNSHOWN = re.compile(r"<(\w++)\s(?>[^<>]*?(?:\bdisplay\s*+:\s*+none\b|(?<=\s)hidden(?=[\s>=])))[^<>]*+>", re.IGNORECASE)
 _FEW = 20  # hidden elements and places of one notice that are looked at
 _SERVER_PLUGINS = re.compile(_SERVER, re.IGNORECASE)
 _DEFAULT_LANGUAGE = re.compile(
@@ -130,7 +134,7 @@ def _from_headers(raw: str) -> list[tuple[float, str]]:
         words = str(value).strip()
         if name.lower() == "content-language" and any(_MTFROM.match(word.strip()) for word in words.split(",")):
             found.append((DECISIVE, f"HTTP header Content-Language: {words[:80]}"))
-        if name.lower() == "link" and re.search(r"rel\s*=\s*\"?[^\";]*machine-translated-from", words, re.IGNORECASE):
+        if name.lower() == "link" and _MTFROM_LINK.search(words):
             found.append((DECISIVE, "HTTP header Link, rel machine-translated-from"))
     return found
 
@@ -257,9 +261,10 @@ def _from_notice(
     front = _FRONT_MATTER.search(text[:_HEAD])
     if front and text.lstrip("\ufeff \n").startswith(("---", "ms.", "title:")):
         return [(DECISIVE, f"front matter: {front.group()}")]
+    whole, unshown = _scan.Source(page), _Hidden(shown)
     for match in itertools.islice(_at_edges(itertools.chain(notices(text, worth), badge(text, worth)), text), _FEW):
         source = re.compile(r"\s+".join(map(re.escape, match.group().split())), re.IGNORECASE)
-        if not _scan.quoted(text, *match.span()) and not _scan.in_quoting_element(page, source) and not _hidden(shown, source):
+        if not _scan.quoted(text, *match.span()) and not whole.in_quoting_element(source) and not unshown.holds(source):
             return [(STRONG, f"notice: {match.group().strip()}")]
     for match in itertools.islice(itertools.chain(notices(shown, worth_shown), badge(shown, worth_shown, elements=True)), _FEW):
         source = re.compile(re.escape(match.group()), re.IGNORECASE)
@@ -267,9 +272,9 @@ def _from_notice(
         # In the text it was judged above; here only what the extraction left out, such as a banner.
         if (
             told not in text
-            and not _scan.in_quoting_element(page, source)
+            and not whole.in_quoting_element(source)
             and not _scan.quoted(shown, *match.span())
-            and not _hidden(shown, source)
+            and not unshown.holds(source)
         ):
             return [(STRONG, f"notice beside the text: {told}")]
     return []
@@ -280,8 +285,19 @@ def _at_edges(found: Iterator[re.Match[str]], text: str) -> Iterator[re.Match[st
     return (match for match in found if match.start() < _EDGE or match.end() > len(text) - _EDGE)
 
 
-def _hidden(shown: str, source: re.Pattern[str]) -> bool:
-    """Whether every place of `source` lies in an element that is not shown: widgets keep their notices in all languages there."""
-    spans = [(tag.end(), _end_of(shown, tag.group(1), tag.end())) for tag in itertools.islice(_UNSHOWN.finditer(shown), _FEW)]
-    places = [match.start() for match in itertools.islice(source.finditer(shown), _FEW)]
-    return bool(places) and all(any(start <= place <= stop for start, stop in spans) for place in places)
+class _Hidden:
+    """The elements of a page that are not shown, found when they are first asked for."""
+
+    def __init__(self, shown: str) -> None:
+        self._shown = shown
+
+    @cached_property
+    def _spans(self) -> list[tuple[int, int]]:
+        """Where the elements begin and end."""
+        tags = itertools.islice(_UNSHOWN.finditer(self._shown), _FEW)
+        return [(tag.end(), _end_of(self._shown, tag.group(1), tag.end())) for tag in tags]
+
+    def holds(self, source: re.Pattern[str]) -> bool:
+        """Whether every place of `source` lies in one of them: widgets keep their notices in all languages there."""
+        places = [match.start() for match in itertools.islice(source.finditer(self._shown), _FEW)]
+        return bool(places) and all(any(start <= place <= stop for start, stop in self._spans) for place in places)

@@ -84,7 +84,7 @@ def test_nothing_in_the_sample_is_said_too():
 
 def test_the_sample_is_the_least_digests_of_eligible_documents(tmp_path, monkeypatch):
     monkeypatch.setattr(calibrating, "SAMPLED", 40)
-    known = pa.schema([("key", pa.string()), ("eligible", pa.bool_())])
+    known = pa.schema([("content_id", pa.string()), ("eligible", pa.bool_())])
     keys = [[f"{f}{i:03d}" for i in range(90)] for f in range(3)]
     keys[2][:30] = keys[0][:30]  # a further version of the snapshot holds them too
     held = [i % 3 > 0 for i in range(90)]

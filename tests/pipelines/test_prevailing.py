@@ -68,6 +68,7 @@ def crawl(
                         "url": f"https://H{host}.example:80/{page}",
                         "file_path": f"{month}.warc.gz",
                         "date": datetime(int(month[:4]), int(month[5:]), 5, tzinfo=UTC),
+                        "date_end": datetime(int(month[:4]), int(month[5:]), 5, tzinfo=UTC),
                         "language": "de" if host % 4 == 0 else "en",
                         "word_count": 200 if page else 20,
                         "origin": "unknown" if rng.random() < 0.9 else "machine_generated",
@@ -85,7 +86,7 @@ def column(rows: list[dict[str, Any]], name: str, kind: pa.DataType) -> pa.Array
 def lay(folder: Path, name: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     """A part's documents, tags and evidence, as far as the stage reads them."""
     parts = {
-        "documents": ("key", "url", "file_path", "date", "language", "word_count"),
+        "documents": ("key", "url", "file_path", "date", "date_end", "language", "word_count"),
         "tags": ("key", "origin", "canonical"),
     }
     schemas = {"documents": schema.DOCUMENTS, "tags": schema.TAGS}
@@ -209,7 +210,7 @@ def test_small_hosts_and_files_are_pooled_and_few_documents_are_not_estimated(tm
     ]
     found, _ = estimated(tmp_path, [lay(tmp_path, "00000", rows)], humans(tmp_path, rng))
     hosts = of(found, "host")
-    assert {value: row["documents"] for value, row in hosts.items()} == {"all others": 120, "no host": 20}
+    assert {value: row["documents"] for value, row in hosts.items()} == {prevailing.OTHERS: 120, "no host": 20}
     assert hosts["no host"]["share"] is None and "are not estimated" in hosts["no host"]["note"]
     assert of(found, "language")["unknown"]["estimated"] == 0
 
@@ -222,3 +223,57 @@ def test_without_a_cell_nothing_is_estimated_and_all_is_counted(tmp_path: Path, 
     assert {row["share"] for row in found} == {None} and {row["note"] for row in found} == {"there are no calibrated cells"}
     assert sum(row["documents"] for row in of(found, "month").values()) == len(rows)
     assert prevailing.told(summary["all"]) == "not estimated: there are no calibrated cells"
+
+
+def day(year: int, month: int, number: int) -> datetime:
+    return datetime(year, month, number, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("date", "end", "month", "placebo"),
+    [
+        (day(2019, 12, 31), day(2020, 1, 2), "2020-01", False),
+        (day(2019, 12, 31), day(2021, 1, 1), "no date", False),
+        (day(2025, 6, 30), day(2025, 7, 2), "2025-07", False),
+        (day(2025, 6, 30), day(2025, 8, 1), "2025-07", False),
+        (day(2019, 12, 30), day(2020, 1, 1), "2019-12", False),
+        (day(2019, 11, 30), day(2019, 12, 2), "2019-12", True),
+        (day(2014, 12, 31), day(2016, 1, 1), "no date", True),
+        (None, None, "no date", False),
+    ],
+    ids=["2020-01-01", "2020", "2025-07-01", "2025-07", "2019-12-31", "2019-12-01", "2015", "none"],
+)
+def test_a_capture_lies_in_the_month_of_its_middle_and_is_a_placebo_only_as_a_whole(
+    tmp_path: Path, calibrated: Combiner, date: datetime | None, end: datetime | None, month: str, placebo: bool
+) -> None:
+    rows = [{**row, "date": date, "date_end": end} for row in crawl(np.random.default_rng(1), {"2024-01": 0.0}, hosts=2)]
+    found, summary = estimated(tmp_path, [lay(tmp_path, "00000", rows)], None)
+    assert list(of(found, "month")) == [month]
+    assert bool(of(found, "placebo")) == placebo == ("placebo" in summary)
+    assert of(found, "month")[month]["placebo"] == (placebo and month != "no date")
+
+
+def test_made_up_languages_months_and_hosts_are_pooled_under_names_that_are_none(tmp_path: Path, calibrated: Combiner) -> None:
+    rows = []
+    base = crawl(np.random.default_rng(1), {"2024-01": 0.0}, hosts=1, pages=1)[0]
+    for i in range(1200):
+        date = datetime(1900 + i // 36, 1 + i // 3 % 12, 5, tzinfo=UTC)
+        made = {"key": f"{i:032x}", "language": f"x{i}", "date": date, "date_end": date, "url": f"http://all others/{i}"}
+        rows.append({**base, **made, "file_path": "all others.jsonl"})
+    for i, language in enumerate(("all others/", "all others", "de") * 20):
+        rows.append({**base, "key": f"y{i:031x}", "language": language, "url": "http://no host/x", "file_path": "no host"})
+    found, _ = estimated(tmp_path, [lay(tmp_path, "00000", rows)], None)
+    counts = {name: {value: row["documents"] for value, row in of(found, name).items()} for name in prevailing.DIMENSIONS}
+    assert counts["language"] == {prevailing.OTHERS: 1200, "de": 20, "unknown": 40}
+    assert len(counts["month"]) == prevailing.MONTHS + 1 and counts["month"]["2024-01"] == 60
+    assert counts["host"] == {"no host": 1260}
+    assert counts["file"] == {"all others.jsonl": 1200, "no host": 60}
+    for name in ("language", "month", "host", "file"):
+        assert sum(counts[name].values()) == 1260, name
+
+
+def test_without_documents_that_is_said(tmp_path: Path, calibrated: Combiner) -> None:
+    for parts in ([], [lay(tmp_path, "00000", [])]):
+        found, summary = estimated(tmp_path, parts, None)
+        assert [(row["dimension"], row["documents"], row["share"]) for row in found] == [("all", 0, None), ("kept", 0, None)]
+        assert prevailing.said(summary) == {"machine_share": "not estimated: there are no documents"}

@@ -42,7 +42,7 @@ def test_a_planted_share_of_the_later_documents_is_told_of_all() -> None:
     assert told["share_low"] < truth < told["share_high"] and told["share_high"] - told["share_low"] < 0.12
     assert told["rogan_gladen_low"] <= truth <= told["rogan_gladen_high"]
     assert "before 2020" in told["human_side"] and told["placebo"]["share_low"] == 0
-    assert "600 of them were captured before 2020" in purifying.line(told)
+    assert "600 of them, captured before 2020, are taken to hold none" in purifying.line(told)
 
 
 def test_a_pure_side_covers_zero_and_order_changes_nothing() -> None:
@@ -62,6 +62,7 @@ def test_without_old_documents_the_calibrations_human_text_is_the_other_side() -
     told = judged(scores({2021: 0.1}))
     assert told["before_2020"] == 0 and told["placebo"] is None
     assert "the calibration's human text" in told["human_side"]
+    assert "none of them was captured before 2020" in purifying.line(told)
     assert told["share_low"] < 0.1 < told["share_high"]
 
 

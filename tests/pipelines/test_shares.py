@@ -42,7 +42,14 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         runs.done("mix", run, "--snapshot", snapshot, "--into", again, "--floor", "0.5", "--min-attestation", "declared")
         assert runs.same(mix, again)
         verified = runs.command("verify", mix)
-    return {"run": open_run(str(run)), "mix": open_mix(str(mix)), "curated": curated, "mixed": mixed, "verified": verified}
+    return {
+        "run": open_run(str(run)),
+        "mix": open_mix(str(mix)),
+        "curated": curated,
+        "mixed": mixed,
+        "verified": verified,
+        "snapshot": snapshot,
+    }
 
 
 def test_a_run_states_its_share_and_every_document_is_in_one_group(made: dict[str, Any]) -> None:
@@ -55,6 +62,18 @@ def test_a_run_states_its_share_and_every_document_is_in_one_group(made: dict[st
         assert origins == 160
     assert [row["part"] for row in rows_of(run, "prevalence")] == ["all documents", "kept documents", "captured before 2020"]
     assert rows_of(run, "prevalence")[0]["estimated"] > 100
+
+
+def test_a_run_without_documents_states_that_and_is_made_once(made: dict[str, Any], tmp_path: Path) -> None:
+    source, run, page = tmp_path / "empty.jsonl", tmp_path / "run", tmp_path / "run.html"
+    source.touch()
+    for _ in range(2):
+        told = runs.curate(source, run, [Path(made["snapshot"])])
+        assert told["machine_share"] == "not estimated: there are no documents"
+    found = rows_of(open_run(str(run)), "prevalence")
+    assert [(row["part"], row["documents"]) for row in found] == [("all documents", 0), ("kept documents", 0)]
+    report.run(str(run), str(page))
+    assert "there are no documents" in page.read_text()
 
 
 def test_survival_of_a_run_adds_up(made: dict[str, Any]) -> None:

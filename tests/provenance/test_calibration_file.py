@@ -74,6 +74,7 @@ WRONG_CELLS = {
     "a step twice": ({"values": [0.0, 1.0, 1.0]}, "the steps of the score do not rise"),
     "steps without ratios": ({"log_likelihood_ratios": [0.0]}, "has 3 steps and 1 ratios"),
     "no steps": ({"values": [], "log_likelihood_ratios": []}, "has 0 steps"),
+    "ratios that fall": ({"log_likelihood_ratios": [0.0, 1.0, 0.5]}, "its LLR falls where the score rises"),
     "a ratio beyond the bound": ({"log_likelihood_ratios": [0.0, 1.0, 3.1]}, "lies beyond 3"),
     "a negative ratio beyond the bound": ({"log_likelihood_ratios": [-3.1, 1.0, 3]}, "lies beyond 3"),
     "no threshold": ({"thresholds": {}, "second": []}, "it has no threshold"),
@@ -168,6 +169,12 @@ WRONG_FILES = {
         {"signals": KNOWN | {ENTRY: {"source": "x", "speaks_for": "machine_generated", "decides_from": 1}}},
         "it is a detector of model text, and one reading",
     ),
+    "a capture time that decides": (
+        {"signals": KNOWN | {f"capture_time@{signals.versions()['capture_time']}": DECIDES | {"bars_from": 1}}},
+        "say nothing of how a text was made",
+    ),
+    "what the combiner gives": ({"signals": KNOWN | {"combined@1": {"source": "x"}}}, "of a signal"),
+    "two versions in one name": ({"signals": KNOWN | {"residue@2@3": {"source": "x"}}}, "of a signal"),
     "what decides and does not bar": (
         {"signals": KNOWN | {f"residue@{signals.versions()['residue']}": DECIDES}},
         "could be frozen as human",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from provenance import prevalence
-from provenance.prevalence import Cells, Counted, Sides, estimate, fit, rogan_gladen
+from provenance.prevalence import Cells, Counted, Sides, estimate, fit, reach, rogan_gladen
 
 BINS = 20
 EDGES = np.array([-1.5 + 0.25 * i for i in range(BINS - 1)])
@@ -107,6 +107,49 @@ def test_few_hosts_have_no_interval_unless_the_snapshots_hosts_say_how_they_diff
     assert (narrow.spread or 0) < 0.05 < (sides.spread or 0)
 
 
+@pytest.mark.parametrize("number", [1, 3, 16, 40])
+@pytest.mark.parametrize("frozen", [0, 150])
+def test_scores_that_are_all_low_or_all_high_give_no_point(number: int, frozen: int) -> None:
+    rng = np.random.default_rng(6)
+    sample = hosts(rng, frozen, 0.0)[0] if frozen else None
+    sides = Sides(cells(rng), sample)
+    bins = np.zeros((number, 2 * BINS), int)
+    bins[:, 1] = 15
+    low = estimate(Counted(bins, np.zeros((number, 2), int)), sides)
+    top = estimate(Counted(bins[:, ::-1], np.tile([0, 15], (number, 1))), sides)
+    assert low.bound_high is not None and low.bound_high > 3 / (15 * number)
+    if low.low is None or low.high is None or top.low is None:
+        assert number < prevalence.LEAST_HOSTS and not frozen
+        return
+    assert (low.share, low.low) == (0, 0) and low.high > 3.6 / (15 * number)
+    assert (top.share, top.high) == (1, 1) and top.low < 1
+
+
+def test_more_documents_of_as_many_hosts_bound_a_share_less_than_more_hosts() -> None:
+    rng = np.random.default_rng(7)
+    sides = Sides(cells(rng), hosts(rng, 150, 0.0, apart=0.5)[0])
+
+    def high(number: int, size: int) -> float:
+        bins = np.zeros((number, 2 * BINS), int)
+        bins[:, 1] = size
+        found = estimate(Counted(bins, np.zeros((number, 2), int)), sides).high
+        assert found is not None
+        return found
+
+    assert high(160, 10) < high(16, 100) < high(16, 10)
+
+
+def test_the_reach_of_a_likelihood_by_hand() -> None:
+    """Documents that no machine text can be: (1 - share)^n falls to 0.025, as Clopper & Pearson have it for 0 of n."""
+    found = reach(np.array([60.0]), np.array([1.0]), np.array([0.0]), -1.0)
+    assert found == pytest.approx(1 - 0.025 ** (1 / 60), abs=1e-6)
+    human, machine = np.array([0.9, 0.1]), np.array([0.2, 0.8])
+    counts = np.array([690.0, 310.0])
+    share = float(fit(counts[None], human[None], machine[None])[0])
+    error = float((counts * ((machine - human) / (human + share * (machine - human))) ** 2).sum()) ** -0.5
+    assert reach(counts, human, machine, share) == pytest.approx(share + 1.96 * error, abs=2e-3)
+
+
 def test_bins_of_the_snapshot_that_few_hosts_fill_are_put_together() -> None:
     rng = np.random.default_rng(4)
     sample = hosts(rng, 40, 0.0)[0]
@@ -125,18 +168,14 @@ def test_a_cell_that_the_snapshot_hardly_fills_keeps_what_was_shipped() -> None:
     assert Sides(cells(rng), sample).own.tolist() == [True, False]
 
 
-SHARES = (0.0, 0.01, 0.03, 0.1, 0.3)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [20, 200])
-@pytest.mark.parametrize("frozen", [40, 300])
-@pytest.mark.parametrize("share", SHARES)
-def test_intervals_cover_planted_shares(share: float, number: int, frozen: int) -> None:
-    """Of 60 crawls each, 52 or more of the 95 % intervals hold the share that is there: 3 in 1,000 such tests of a sound
-    interval would fail by chance."""
+@pytest.mark.parametrize(("number", "frozen", "share"), [(200, 40, 0.0), (200, 40, 0.03), (20, 300, 0.03), (20, 300, 0.3)])
+def test_intervals_cover_planted_shares(number: int, frozen: int, share: float) -> None:
+    """Of 40 crawls each, 34 or more of the 95 % intervals hold the share that is there: 3 in 1,000 such tests of a sound
+    interval would fail by chance, and one that forgets that hosts differ holds it in some 30. Few hosts on either side are what
+    intervals are for: few frozen ones make P uncertain, few crawled ones the share."""
     covered, bounded = 0, 0
-    for trial in range(60):
+    for trial in range(40):
         rng = np.random.default_rng([trial, number, frozen, int(1000 * share)])
         shipped, sample = cells(rng), hosts(rng, frozen, 0.0)[0]
         found, truth = hosts(rng, number, share)
@@ -144,5 +183,5 @@ def test_intervals_cover_planted_shares(share: float, number: int, frozen: int) 
         assert told.low is not None and told.high is not None and told.bound_low is not None and told.bound_high is not None
         covered += told.low <= truth <= told.high
         bounded += told.bound_low <= truth <= told.bound_high
-    assert covered >= 52
-    assert bounded >= 48
+    assert covered >= 34
+    assert bounded >= 34

@@ -41,6 +41,33 @@ def test_a_snapshots_manifest_of_another_shape_cannot_be_trusted(tmp_path: Path,
         manifest.parse(canonical_json(opened.manifest | change), "x")
 
 
+SHARE = {
+    **dict.fromkeys(("share", "share_low", "share_high", "rogan_gladen_low", "rogan_gladen_high", "note")),
+    "documents": 0,
+    "estimated": 0,
+}
+
+
+@pytest.mark.parametrize(
+    "prevalence",
+    [
+        [],
+        {},
+        {"all": SHARE},
+        {"all": SHARE | {"share": "0.5"}, "placebo_months": {}},
+        {"all": {"share": 0.5}, "placebo_months": {}},
+    ],
+    ids=str,
+)
+def test_a_run_whose_machine_share_has_another_shape_cannot_be_trusted(tmp_path: Path, prevalence: object) -> None:
+    body: dict[str, Any] = {"kind": "run", "files": [], "snapshots": []}
+    sound = {"all": SHARE | {"share": 0.5}, "placebo_months": {"estimated": 1}}
+    assert manifest.open_run(manifest.write(str(tmp_path / "sound"), body | {"prevalence": sound}).url).kind == "run"
+    forged = manifest.write(str(tmp_path / "forged"), body | {"prevalence": prevalence})
+    with pytest.raises(CheckFailed, match=r"cannot be trusted.*prevalence|prevalence.*cannot be trusted"):
+        manifest.open_run(forged.url)
+
+
 def test_another_layout_is_refused_with_the_rules_that_changed() -> None:
     with pytest.raises(CheckFailed) as caught:
         manifest.parse(canonical_json({"kind": "snapshot", "schema_version": 1}), "x")

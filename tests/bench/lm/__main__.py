@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines import language_models, toolbox
-from pipelines.training import rows, second
+from pipelines.training import calibrate, rows, second
+from pipelines.training.card import auroc
 from pipelines.training.second import Cache
 from provenance import combiner, evidence, signals
 from provenance.likelihood import LanguageModel, Statistics
@@ -44,15 +45,6 @@ class Sample(NamedTuple):
     source: np.ndarray
     scores: np.ndarray
     read: list[Statistics]
-
-
-def auroc(machine: np.ndarray, human: np.ndarray) -> float:
-    """Probability that a machine text has the higher value, ties counting half; NaN without one of a class."""
-    if not len(machine) or not len(human):
-        return float("nan")
-    ordered = np.sort(human)
-    below, at_most = (np.searchsorted(ordered, machine, side) for side in ("left", "right"))
-    return float((below + at_most).mean() / 2 / len(human))
 
 
 def chosen(table: Path, each: int) -> list[rows.Row]:
@@ -96,7 +88,7 @@ def both(sample: Sample, values: np.ndarray) -> np.ndarray:
         mean, scale = design[others].mean(axis=0), design[others].std(axis=0)
         design[:, 1:] = (design[:, 1:] - mean[1:]) / np.where(scale[1:] > 0, scale[1:], 1)
         of = second.Scored(sample.machine[others], sample.source[others], sample.scores[others], values[others])
-        out[own] = design[own] @ second.logistic(design[others], sample.machine[others].astype(float), second.balanced(of))
+        out[own] = design[own] @ calibrate.newton(design[others], sample.machine[others], second.balanced(of), second.RIDGE)
     return out
 
 

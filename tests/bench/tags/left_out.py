@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipelines.training import calibrate
+from provenance.proportions import binomial_interval
 from provenance.signals import Tools
 from tests.bench.tags import metrics
 from tests.bench.tags.corpus import Corpus
@@ -16,9 +18,6 @@ from tests.bench.tags.texts import Text
 
 STATED, MOST = 0.01, 0.02
 """The stated false-positive rate, and what it may be in any human source that was left out."""
-SMALLEST = 100
-"""Human texts below which a source has no threshold of its own: all such of a cell are one."""
-SMALL = "small sources"
 
 
 @dataclass(frozen=True)
@@ -77,15 +76,14 @@ def gather(corpus: Corpus, tried: Sequence[Tried]) -> Left:
 
 
 def thresholds(corpus: Corpus, left: Left, seen: np.ndarray) -> dict[str, float]:
-    """The baseline's threshold by cell: the greatest of its human sources' conformal quantiles, of the texts of `seen`."""
-    sources, found = corpus.source, {}
+    """The baseline's threshold by cell, by the rule of the cells' own (`calibrate.threshold`), of the texts of `seen`."""
+    found = {}
     human = seen & ~corpus.machine & np.isfinite(left.scores) & np.isfinite(left.base)
     for cell in sorted(set(left.cells[human])):
-        own = human & (left.cells == cell)
-        names, counts = np.unique(sources[own], return_counts=True)
-        big = set(names[counts >= SMALLEST].tolist())
-        grouped = np.array([name if name in big else SMALL for name in sources[own]])
-        found[cell] = metrics.conformal_by_source(left.base[own], grouped, STATED)
+        own = np.flatnonzero(human & (left.cells == cell))
+        kind = calibrate.kind_of(cell.split(", ")[0])
+        sources = [calibrate.named(corpus.source[row], corpus.texts[row].language, kind.languages) for row in own]
+        found[cell] = calibrate.threshold(left.base[own], np.array(sources), str(STATED), kind.worst)
     return found
 
 
@@ -100,7 +98,7 @@ def humans(corpus: Corpus, left: Left) -> Sheet:
         own = there_at_all & ((corpus.source == name) | (name == "all"))
         there = own & np.isfinite(left.scores)
         hits, count = int((left.flagged & own).sum()), int(there.sum())
-        word = "" if hits <= MOST * count else "within error" if metrics.clopper_pearson(hits, count)[0] <= MOST else "ABOVE"
+        word = "" if hits <= MOST * count else "within error" if binomial_interval(hits, count, 0.95)[0] <= MOST else "ABOVE"
         if name != "all":
             most = max(most, hits / count if count else 0.0)
             bad += [name] if word == "ABOVE" else []
@@ -156,7 +154,7 @@ def machines(corpus: Corpus, tried: Sequence[Tried], left: Left) -> Sheet:
         below += [name] if word == "below" else []
         sheet.rows.append([name, f"{count:.0f}", *(f"{part:.3f}" for part in (ours, rule_share, same_share)), word])
     sheet.note = (
-        "Same rule: the greatest of the human sources' own conformal quantiles. Same rate: the bar at which the baseline flags as many "
+        "Same rule: a threshold by the rule of the cells' own. Same rate: the bar at which the baseline flags as many "
         "human texts of left-out sources in the cell as we do."
     )
     told = f"below: {', '.join(below) or 'none'}"

@@ -8,7 +8,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench.tags import metrics
+from provenance.proportions import binomial_interval
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def rate(hits: int, count: int) -> str:
     """A share with its exact interval, in percent."""
     if not count:
         return ""
-    low, high = metrics.clopper_pearson(hits, count)
+    low, high = binomial_interval(hits, count, 0.95)
     return f"{100 * hits / count:.1f} % ({100 * low:.1f}-{100 * high:.1f})"
 
 

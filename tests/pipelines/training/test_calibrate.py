@@ -1,5 +1,7 @@
 """Cells: thresholds that hold for each source, tables that rise, and no cell where rows are few."""
 
+import math
+
 import msgspec
 import numpy as np
 import pytest
@@ -43,6 +45,13 @@ def test_weights_are_never_negative():
     values = np.column_stack([RANDOM.normal(machine * 2.0, 1), RANDOM.normal(machine * -2.0, 1), RANDOM.normal(0, 1, 2000)])
     found = calibrate.logistic(values, machine, np.ones(2000))
     assert found[0] > 1 and (found[:-1] >= 0).all() and found[1] == 0
+
+
+def test_newton_by_hand():
+    """Three of four with x = 1 and one of four with x = 0: intercept log(1/3), slope log(9)."""
+    design = np.array([[1.0, x] for x in (0, 0, 0, 0, 1, 1, 1, 1)])
+    labels = np.array([1, 0, 0, 0, 1, 1, 1, 0], np.float64)
+    assert calibrate.newton(design, labels, np.ones(8), np.zeros(2)) == pytest.approx([math.log(1 / 3), math.log(9)])
 
 
 def test_sources_count_the_same():

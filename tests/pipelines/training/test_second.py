@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipelines.training import second
-from provenance.calibration import Calibration, Cell, Combiner, Weight
+from provenance.calibration import Calibration, Cell, Combiner, Weight, between
 from provenance.identity import sha256_hex
 from provenance.likelihood import Statistics
 
@@ -15,7 +15,7 @@ RATES = ("0.01", "0.05")
 
 
 def cell(human_scores, sources, **changes):
-    """A cell whose thresholds are the greatest conformal quantile of the sources, as `make model` sets them."""
+    """A cell whose thresholds follow the rule of `make model`."""
     of = second.Scored(np.zeros(len(human_scores), bool), sources, human_scores, np.full(len(human_scores), math.nan))
     bare = Cell(
         group="en", languages=("en",), words_from=50, weights={"origin_model": 1.0}, thresholds=dict.fromkeys(RATES, math.inf)
@@ -59,6 +59,18 @@ def test_an_informative_reading_adds_and_the_rate_holds_on_new_text():
     assert found.log_likelihood_ratios[-1] > 0 and max(map(abs, found.log_likelihood_ratios)) <= 3
 
 
+def test_ratios_stand_where_their_steps_have_their_middle():
+    """Over open texts, each class weighing the same, the probabilities that follow average about one half; ratios at the lower ends of
+    their steps would give .58."""
+    of, made, found = fitted(made_up(1))
+    left = np.isfinite(of.reading) & (of.score < made.thresholds["0.01"])
+    of = second.Scored(*(column[left] for column in of))
+    ratios = [
+        between(found.values, found.log_likelihood_ratios, total) for total in (of.score + found.weight * of.reading).tolist()
+    ]
+    assert np.average(1 / (1 + np.exp(-np.array(ratios))), weights=second.balanced(of)) == pytest.approx(0.5, abs=0.05)
+
+
 def test_a_reading_that_says_nothing_or_the_reverse_is_not_weighed():
     assert fitted(made_up(3, machine_reading=-1.0))[2] is None
     useless = fitted(made_up(4, machine_reading=0.0))[2]
@@ -92,13 +104,6 @@ def test_open_from_is_the_share_of_human_text():
     assert (of.score[~of.machine] >= second.open_from(of, 0.1)).mean() == pytest.approx(0.1, abs=0.001)
 
 
-def test_logistic_by_hand():
-    """Three of four with x = 1 and one of four with x = 0: intercept log(1/3), slope log(9)."""
-    design = np.array([[1.0, x] for x in (0, 0, 0, 0, 1, 1, 1, 1)])
-    labels = np.array([1, 0, 0, 0, 1, 1, 1, 0], np.float64)
-    assert second.logistic(design, labels, np.ones(8), ridge=0) == pytest.approx([math.log(1 / 3), math.log(9)])
-
-
 class Fake:
     """Reads the number that a text begins with."""
 
@@ -129,7 +134,7 @@ def test_only_open_texts_are_read_once_and_the_rest_of_the_file_stays(tmp_path):
     of = made_up(7, each=200)
     human = ~of.machine
     own = cell(of.score[human], of.source[human])
-    other = msgspec.structs.replace(own, group="de", languages=("de",))
+    other = msgspec.structs.replace(own, group="other", languages=("de", "ru"))
     calibration = Calibration(
         signals={"origin_model@1": Weight(source="s")}, combiner=Combiner(version="1", source="s", cells=(own, other))
     )
