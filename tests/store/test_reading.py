@@ -118,8 +118,8 @@ def test_any_file_is_counted(tmp_path: Path, label: str) -> None:
     [
         (b"", "empty_file", ""),
         (b"BZh91AY&SY", "format_not_supported", "bzip2"),
-        (gzip.compress(b"%PDF-1.4"), "format_not_supported", "PDF in gzip"),
-        (b"PK\x03\x04" + gzip.compress(WARC), "format_not_supported", "WACZ"),
+        (gzip.compress(b"%PDF-1.4", mtime=0), "format_not_supported", "PDF in gzip"),
+        (b"PK\x03\x04" + gzip.compress(WARC, mtime=0), "format_not_supported", "WACZ"),
         (b"<html>WARC/1.0\nWARC/1.0\nWARC-Type: x", "format_not_supported", "markup"),
         (b"\x00\x01garbage", "format_not_supported", "garbage"),
     ],
