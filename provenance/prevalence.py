@@ -191,8 +191,9 @@ class Sides:
         )
         self.machine_drawn = _smoothed(_redrawn(rng, self.machine, cells.machine_rows, cells), cells)
         self.human, self.human_drawn = shipped, _smoothed(_redrawn(rng, shipped, cells.human_rows, cells), cells)
-        if self.sample is not None and self.own.any():
+        if self.sample is not None:
             self.sample = replace(self.sample, bins=self.join(self.sample.bins))
+        if self.sample is not None and self.own.any():
             own = _smoothed(self.sample.bins.sum(axis=0), cells)
             drawn = _smoothed(_weights(rng, len(self.sample.bins)) @ self.sample.bins, cells)
             self.human = np.where(there, own, shipped)

@@ -10,7 +10,7 @@ from tests.match import planted
 from tests.match.runs import DECLARE, curate, freeze, write_rows
 
 TEXTS = {f"old-{n}": planted.prose("Latin", f"comparing {n}", 80) for n in range(4)}
-ALWAYS = ["survey", "extract", "rank", "candidates", "pair", "resolve", "tag"]
+ALWAYS = ["survey", "extract", "rank", "candidates", "pair", "resolve", "stand", "crowd", "tag", "count", "prevalence"]
 
 
 @pytest.fixture(scope="module")

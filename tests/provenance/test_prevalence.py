@@ -95,6 +95,15 @@ def test_the_same_counts_give_the_same_numbers_and_the_rest_of_the_world_none() 
     assert estimate(Counted(found.bins[:0], found.flagged[:0]), Sides(shipped)).share is None
 
 
+def test_a_sample_too_small_for_any_cell_leaves_the_shipped_side() -> None:
+    rng = np.random.default_rng(8)
+    shipped, sample, found = cells(rng, rows=60), hosts(rng, 15, 0.0, size=2)[0], hosts(rng, 30, 0.1)[0]
+    sides = Sides(shipped, sample)
+    assert not sides.own.any() and len(sides.cells.owner) < len(shipped.owner)
+    told, alone = estimate(found, sides), estimate(found, Sides(shipped))
+    assert told.share == alone.share is not None and told.high is not None
+
+
 def test_few_hosts_have_no_interval_unless_the_snapshots_hosts_say_how_they_differ() -> None:
     rng = np.random.default_rng(3)
     shipped, found = cells(rng), hosts(rng, 1, 0.0, size=200)[0]
