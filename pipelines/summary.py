@@ -26,11 +26,11 @@ WORDS = {
         "dropped": "documents dropped as copies",
         "protected_kept": "protected copies kept",
         "kept": "documents kept",
-        "machine_share": "machine share, estimated",
+        "machine_share": "machine share, estimated from detector scores",
     },
     "mix": {
         "near_human": "near copies of human documents among the others",
-        "machine_share_of_human_side": "machine share of the human side",
+        "machine_share_of_human_side": "machine share of the human side, estimated",
         "not_checked": "not checked",
     },
 }
