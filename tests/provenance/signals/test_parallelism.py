@@ -12,3 +12,9 @@ def test_number_of_languages() -> None:
     assert [(row["key"], row["value"]) for row in found] == [("0", 3.0), ("2", 3.0)]
     assert found[0]["detail"] == "parallel in 3 languages (de, en, fr) on 1 host, by address and anchors"
     assert found[1]["detail"].endswith("on 2 hosts, by anchors")
+
+
+def test_it_is_no_detector_of_model_text():
+    """Else pages that people translated would get a probability of being a machine's from being parallel alone."""
+    module = signals.found()["parallelism"]
+    assert not module.STATISTICAL and module.STAGE == "crowd"
