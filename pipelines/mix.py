@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pipelines import mixcard, purifying, references
+from pipelines import expecting, orders, purifying, references
 from pipelines.mixing import Scatter, WriteShard
 from pipelines.planning import Planned, plan
 from pipelines.progress import Progress
 from pipelines.runner import Runner, check_beam_args
 from pipelines.stage import Stage
 from pipelines.target import Target
-from provenance import floor as floors
-from provenance.floor import Mix
+from provenance import mixture
 from provenance.identity import digest, sha256_hex
-from store import files, integrity, manifest, revocation, shards
+from provenance.mixture import Mix
+from store import checkpoint, files, integrity, manifest, revocation, shards
+from store import scores as scoring
 from store.errors import LowbackgroundError, UsageError
 from store.manifest import Opened
 from store.revocation import Revocations
+from store.scores import Scores
 
 if TYPE_CHECKING:
     from pipelines.cli import Job
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["Mix", "Scatter", "WriteShard", "plan", "run"]
 TOKENIZER = "proof/tokenizer.bin"
 SNAPSHOT = "proof/snapshot.manifest"
+CHECKPOINT = "proof/checkpoint"
 """Copies that travel with the mix, under names that no loader of data picks up."""
 
 
@@ -39,39 +42,55 @@ def run(
     job: "Job",
     revoked: str | None = None,
     vkeys: Sequence[str] = (),
+    scores: Sequence[str] = (),
+    where: str | None = None,
 ) -> dict[str, Any]:
     """Runs the verb; returns the closing summary. `revoked` is a signed list of leaves that prove nothing any more, believed by
-    the snapshot's signers and by `vkeys`.
+    the snapshot's signers and by `vkeys`. `scores` are tables of scores by document, and `where` is a condition over them and
+    the documents' own columns.
 
-    Raises `UsageError` for a run that was not curated against the snapshot, or a snapshot without texts, `CheckFailed` where
-    the human side does not suffice, `Incomplete` where the run did not finish.
+    Raises `UsageError` for a run that was not curated against the snapshot, a snapshot without texts, or a table or condition
+    that means nothing here, `CheckFailed` where the human side does not suffice, `Incomplete` where the run did not finish.
     """
     from pipelines import config
 
     given = [("mix.floor", floor), ("mix.min_attestation", min_attestation)]
     overrides = [*job.overrides, *((name, value) for name, value in given if value is not None)]
     mix: Any = config.resolve("mix", job.config, overrides)["mix"]
+    mix = _filtered(mix, where, job)
     check_beam_args(job.beam_args, job.workers)
-    shards.named(mix.format)
     frozen, crawled = open_sources(snapshot, runs)
     plain, tokenizer = settings(mix)
     lowered = revocation.read_for(frozen, revoked, vkeys) if revoked else None
-    order = Order(mix, plain, frozen, crawled, tokenizer, lowered)
+    order = Order(mix, plain, frozen, crawled, tokenizer, lowered, tuple(scoring.opened(scores)))
     idle = {"revoked_unmatched": revocation.unmatched(frozen, lowered)} if lowered else {}
-    if job.dry_run:
-        return _dry_run(order, into) | idle
     progress = Progress(quiet=job.quiet)
-    with Target(into, "mix") as target, Runner(job.workers, job.beam_args, progress) as runner:
-        opened = target.claim(order.job)
-        if opened is None:
-            try:
-                planned = plan(mix, frozen, crawled, target.work, revoked=lowered)
-            except LowbackgroundError:
-                target.release()
-                raise
-            opened = write(target, order, planned, runner)
-            target.log("mix", progress)
+    with Runner(job.workers, job.beam_args, progress) as runner:
+        if job.dry_run:
+            return _dry_run(order, into, runner) | idle
+        with Target(into, "mix") as target:
+            opened = target.claim(order.job)
+            if opened is None:
+                try:
+                    planned = _plan(order, target.work, runner)
+                except LowbackgroundError:
+                    target.release()
+                    raise
+                opened = write(target, order, planned, runner)
+                target.log("mix", progress)
     return summary(into, opened) | target.note() | idle
+
+
+def _filtered(mix: Mix, where: str | None, job: "Job") -> Mix:
+    """The settings with the condition of the option `--where`."""
+    if where is None:
+        return mix
+    if any(path == "mix.where" and value != where for path, value in job.overrides):
+        raise UsageError("--where and --mix.where give two conditions. Give one of them, with AND between its parts.")
+    try:
+        return msgspec.structs.replace(mix, where=where)
+    except ValueError as error:
+        raise UsageError(f"--where is wrong: {error}.") from error
 
 
 def open_sources(snapshot: str, runs: Sequence[str]) -> tuple[Opened, list[Opened]]:
@@ -98,41 +117,57 @@ def open_sources(snapshot: str, runs: Sequence[str]) -> tuple[Opened, list[Opene
 
 def settings(mix: Mix) -> tuple[dict[str, Any], bytes | None]:
     """The configuration as it stands in the manifest, with the tokenizer by its digest, and that file's bytes."""
-    plain = msgspec.to_builtins(mix) | {"units": list(mix.units), "floor": str(floors.fraction(mix.floor))}
+    plain = msgspec.to_builtins(mix) | {"units": list(mix.units), "floor": str(mixture.fraction(mix.floor))}
     plain["ceilings"] = {origin: str(share) for origin, share in mix.ceilings.shares().items()}
+    plain["weights"] = {name: str(mixture.fraction(share)) for name, share in mix.weights.items()}
+    form = shards.named(mix.format)
     if mix.tokenizer is None:
         return plain, None
-    try:
-        data = files.read_bytes(mix.tokenizer)
-    except OSError as error:
-        raise UsageError(
-            f"tokenizer {mix.tokenizer} cannot be read ({error}); tokens could not be counted. Name a tokenizer.json."
-        ) from error
+    from pipelines import tokenizer
+
+    data = tokenizer.load(mix.tokenizer, packing=form.TOKENS)
     return plain | {"tokenizer": sha256_hex(data)}, data
 
 
-def _dry_run(order: "Order", into: str) -> dict[str, Any]:
+def _plan(order: "Order", work: str, runner: Any) -> Planned:
+    return plan(order.mix, order.frozen, order.crawled, work, runner, order.tokenizer, order.scores, order.revoked)
+
+
+def _dry_run(order: "Order", into: str, runner: Any) -> dict[str, Any]:
+    """Plans as the mix would be, in a folder that goes afterwards."""
     import tempfile
 
+    form = shards.named(order.mix.format)
     with tempfile.TemporaryDirectory() as scratch:
-        planned = plan(order.mix, order.frozen, order.crawled, scratch, dry_run=True, revoked=order.revoked)
+        planned = _plan(order, scratch, runner)
+        estimated = _estimated(order, planned, scratch, runner)
+    names = [shards.shard_name(0, planned.shards), *([shards.HUMAN] if order.mix.human_apart else [])]
+    data = {path.partition("/")[0] + "/" for path in form.paths(names[0])} | set(names[1:])
     return {
         "dry_run": True,
         "config": {"mix": order.plain},
         "snapshot": order.frozen.id,
-        "inputs": [order.frozen.url, *(run.url for run in order.crawled)],
+        "inputs": [order.frozen.url, *(run.url for run in order.crawled), *(url for table in order.scores for url in table.urls)],
         "shards": planned.shards,
         "realised": planned.realised,
         **planned.stated,
         **order.revocation,
-        "writes": [files.join(into, name) for name in ("data/", "proof/", "README.md", "manifest.json")],
+        **estimated,
+        "machine_share_of_human_side": purifying.line(estimated["purity"]),
+        "writes": [files.join(into, name) for name in (*sorted(data), "proof/", "README.md", "croissant.json", "manifest.json")],
     }
+
+
+def _estimated(order: "Order", planned: Planned, work: str, runner: Any) -> dict[str, Any]:
+    """The estimates of machine text among what is planned: of the human side, and of the whole mix."""
+    purity = purifying.estimated(work, planned, runner)
+    return {"purity": purity, "machine_share": expecting.expected(work, planned, order.crawled, purity, order.mix.units[0])}
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be mixed: the settings, as a struct and as they stand in the manifest, the sources, the tokenizer's bytes, and
-    the leaves that prove nothing any more."""
+    """What is to be mixed: the settings, as a struct and as they stand in the manifest, the sources, the tokenizer's bytes, the
+    leaves that prove nothing any more, and the tables of scores."""
 
     mix: Mix
     plain: dict[str, Any]
@@ -140,11 +175,13 @@ class Order:
     crawled: list[Opened]
     tokenizer: bytes | None
     revoked: Revocations | None = None
+    scores: tuple[Scores, ...] = ()
 
     @property
     def job(self) -> str:
         """Digest of all that shapes the mix."""
-        return digest([self.plain, self.frozen.id, [run.id for run in self.crawled], *self.revocation.values()])
+        scores = [table.plain for table in self.scores]
+        return digest([self.plain, self.frozen.id, [run.id for run in self.crawled], scores, *self.revocation.values()])
 
     @property
     def revocation(self) -> dict[str, Any]:
@@ -156,7 +193,8 @@ class Order:
 
 
 def write(target: Target, order: Order, planned: Planned, runner: Any) -> Opened:
-    """Writes what was planned: scatters texts by shard where there are several, then writes each shard and its proof."""
+    """Writes what was planned: scatters texts by shard where there are several, then writes each shard and its proof, and what belongs to
+    all of them."""
     work, counter = target.work, files.join(target.work, "tokenizer.bin")
     if order.tokenizer is not None:
         files.write_bytes(counter, order.tokenizer)
@@ -178,24 +216,41 @@ def write(target: Target, order: Order, planned: Planned, runner: Any) -> Opened
     }
     stage = Stage("shards", "pipelines.mixing:WriteShard", work, context, tuple(planned.shard_jobs))
     receipts = runner.run(stage)
-    entries = target.promote(receipts, stage.folder)
+    # Before anything is moved: a command that is killed and repeated finds the stage's files where they were.
+    held = orders.realised(stage.folder, receipts, order.plain)
+    entries = target.promote(receipts, stage.folder) + _whole(target, order, planned.shards)
     source = files.join(order.frozen.url, manifest.MANIFESTS, f"{order.frozen.id}.json")
     entries.append(target.add_bytes(SNAPSHOT, files.read_bytes(source)))
+    if checkpoint.check_file(order.frozen) is not None:
+        signed = files.join(order.frozen.url, checkpoint.path(order.frozen.id))
+        entries.append(target.add_bytes(CHECKPOINT, files.read_bytes(signed)))
     if order.tokenizer is not None:
         entries.append(target.add_bytes(TOKENIZER, order.tokenizer))
-    purity = purifying.estimated(work, planned, runner)
-    return _finish(target, order, planned, entries, list(receipts.values()), purity)
+    stated = planned.stated | order.revocation | _estimated(order, planned, work, runner)
+    return _finish(target, order, entries, [receipts[job["name"]] for job in planned.shard_jobs], stated, held)
+
+
+def _whole(target: Target, order: Order, number: int) -> list[dict[str, Any]]:
+    """Writes the files that belong to all shards together, where the format has any; their manifest lines."""
+    form, entries = shards.named(order.mix.format), []
+    names = [shards.shard_name(shard, number) for shard in range(number)]
+    for root in ("", shards.HUMAN) if order.mix.human_apart else ("",):
+        made = form.whole(lambda path: files.read_bytes(files.join(target.into, path)), names, root)
+        entries += [target.add_bytes(path, data) for path, data in sorted(made.items())]
+    return entries
 
 
 def _finish(
     target: Target,
     order: Order,
-    planned: Planned,
     entries: list[dict[str, Any]],
     receipts: list[dict[str, Any]],
-    purity: dict[str, Any],
+    stated: dict[str, Any],
+    held: dict[str, Any],
 ) -> Opened:
-    """Writes the card and, last, the manifest, both from the receipts."""
+    """Writes the cards and, last, the manifest, both from the receipts."""
+    from pipelines import cards
+
     plain = order.plain
     written = [receipt["shard"] for receipt in receipts]
     body = {
@@ -207,6 +262,7 @@ def _finish(
         "units": plain["units"],
         "snapshot": {"id": order.frozen.id, "cutoff": order.frozen.manifest["cutoff"]},
         "runs": [run.id for run in order.crawled],
+        "scores": [table.plain for table in order.scores],
         "requested": {
             name: plain[name] for name in ("floor", "units", "budget", "shortfall", "max_epochs", "min_attestation", "ceilings")
         },
@@ -215,9 +271,11 @@ def _finish(
         },
         "shards": written,
         "counts": merged([receipt["counts"] for receipt in receipts]),
-        "stated": planned.stated | order.revocation | {"purity": purity},
+        "orders": held,
+        "round_trip": not sum(receipt["inexact"] for receipt in receipts) if order.mix.format == "tokens" else None,
+        "stated": stated,
     }
-    entries = [*entries, target.add_bytes("README.md", mixcard.card(body, order.mix.format).encode())]
+    entries = [*entries, *(target.add_bytes(path, data) for path, data in cards.written(body, entries).items())]
     return target.finish(body | {"files": manifest.sorted_files(entries)})
 
 
@@ -232,6 +290,8 @@ def merged(counts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def summary(into: str, opened: Opened) -> dict[str, Any]:
     """The closing summary of a mix, from its manifest."""
+    from pipelines.cards import words
+
     body = opened.manifest
     return {
         "mix": into,
@@ -244,5 +304,5 @@ def summary(into: str, opened: Opened) -> dict[str, Any]:
         "counts": body["counts"],
         **body["stated"],
         "machine_share_of_human_side": purifying.line(body["stated"]["purity"]),
-        "line": mixcard.headline(body),
+        "line": words.headline(body),
     }

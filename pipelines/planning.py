@@ -1,24 +1,26 @@
 """The plan of a mix: which documents enter, how often, and in which shard; decided over keys and counts."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 
-from pipelines import mixing as steps
-from pipelines import moments
+from pipelines import budget, moments, stating
+from pipelines.budget import Humans, Others, Side
+from pipelines.mixing import part_name
 from provenance import floor as floors
-from provenance import schema
-from provenance.floor import Mix
+from provenance import locales, mixture, schema
 from provenance.identity import Tree
-from store import files, leaves, revocation, tables
+from provenance.mixture import Mix
+from store import files, leaves, revocation, selecting, strata, tables
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
 from store.mixing import Part, Plan
 from store.revocation import Revocations
+from store.scores import Scores
 
 ORIGINS = ("unknown", "machine_generated", "machine_translated")
 
@@ -40,12 +42,17 @@ class Planned:
 
 
 @dataclass
-class Side:
-    """The human rows to write: position and epoch of each, and the budget that is left of the one asked for."""
+class Offer:
+    """What may be taken: the candidates' database, the snapshot's tree, the labels of the strata, the target share of each, what is said of
+    filter and clusters, and the lengths of both classes in their order, shape (documents, units)."""
 
-    position: np.ndarray
-    epoch: np.ndarray
-    budget: int | None
+    made: Plan
+    tree: Tree
+    labels: list[str]
+    targets: dict[int, int]
+    stated: dict[str, Any]
+    human: np.ndarray
+    other: np.ndarray
 
 
 def plan(
@@ -53,46 +60,63 @@ def plan(
     frozen: Opened,
     crawled: list[Opened],
     work: str,
-    dry_run: bool = False,
+    runner: Any,
+    tokenizer: bytes | None = None,
+    scores: Sequence[Scores] = (),
     revoked: Revocations | None = None,
 ) -> Planned:
-    """Plans a mix and writes the plan below `work`, one file per shard and per source file. `revoked` names leaves that prove
-    nothing any more.
+    """Plans a mix and writes the plan below `work`, one file per shard and per source file.
 
-    Raises `CheckFailed` where no human document reaches the level, or the budget cannot be met as the config asks.
+    `runner` runs the stages that read texts before there is a plan (rarity, tokens, coverage). `tokenizer` is what
+    `tokenizer.load` gives, `scores` are tables that strata and the condition may name, and `revoked` names leaves that prove
+    nothing any more. Raises `CheckFailed` where no human document reaches the level, a stratum of the human side falls to zero, or the budget
+    cannot be met as the config asks; `UsageError` for a condition, a stratum or a weight that means nothing here.
     """
-    share = floors.fraction(mix.floor)
+    share = mixture.fraction(mix.floor)
     made, tree = _candidates(mix, frozen, crawled, work, revoked)
-    supply = made.supply()
-    human, other = made.units("human", mix.units), made.units("other", mix.units)
-    if not len(human) and share > 0:
+    supply = made.supply
+    if share > 0 and not supply_at(mix, supply):
         raise CheckFailed(_none(mix, frozen, supply))
-    origins = made.origins(ORIGINS)
-    side = choose(mix, human[:, 0], _reachable(mix, other[:, 0], origins), supply)
-    shards = _shard_count(mix, made, side, len(human))
-    owner = side.position % shards
-    sides = np.zeros((shards, len(mix.units)), np.int64)
-    np.add.at(sides, owner, human[side.position])
+    offer = _offered(mix, frozen, made, tree, work, runner, tokenizer, scores)
+    con = made.con
+    names = ("stratum", "member", "members", *(["even"] if _uneven(mix) else []))
+    humans = Humans(offer.human[:, 0], *(strata.column(con, "human", name, np.int32) for name in names))
+    if not len(humans.units) and share > 0:
+        raise CheckFailed(stating.nothing_passes(mix, offer.stated))
+    origins = strata.origins(con, ORIGINS)
     ceilings = [mix.ceilings.shares()[origin] for origin in ORIGINS]
-    admitted = floors.admit(sides, other, origins, share, ceilings, side.budget)
+    others = Others(tuple(int(offer.other[origins == i, 0].sum()) for i in range(len(ORIGINS))), tuple(ceilings))
+    side = budget.choose(mix, humans, others, supply, offer.labels)
+    shards = _shard_count(mix, made, side)
+    owner = _dealt(side, len(humans.units), shards)
+    sides = np.zeros((shards, len(mix.units)), np.int64)
+    np.add.at(sides, owner, offer.human[side.position])
+    lead = held_back(mix, owner, offer.human[side.position], shards)
+    _check_lead(mix, sides, lead, len(offer.other))
+    admitted = floors.admit(sides, offer.other, origins, share, ceilings, side.budget, lead)
     taken = np.flatnonzero(admitted >= 0)
-    made.take(
+    selecting.take(
+        con,
         {"position": side.position, "shard": owner.astype(np.int32), "epoch": side.epoch.astype(np.int32)},
         {"position": taken, "shard": admitted[taken]},
     )
     totals = sides.sum(axis=0)
     realised: dict[str, dict[str, int]] = {
-        unit: {"human": int(totals[i]), "total": int(totals[i] + other[taken, i].sum())} for i, unit in enumerate(mix.units)
+        unit: {"human": int(totals[i]), "total": int(totals[i] + offer.other[taken, i].sum())} for i, unit in enumerate(mix.units)
     }
-    _check_budget(mix, realised, human, other)
-    stated = _stated(mix, made, supply, human[:, 0], side, realised) | _sources(made, crawled)
-    folder = files.join(work, "plan")
-    urls = [part.url for part in made.parts]
-    numbers: dict[str, dict[str, int]] = {}
-    for number, part in enumerate(made.parts):
-        numbers.setdefault(part.source, {})[part.path] = number
-    parts_jobs, shard_jobs = ([], []) if dry_run else _write(made, tree, shards, folder)
-    return Planned(shards, folder, urls, numbers, parts_jobs, shard_jobs, realised, stated)
+    found = stating.planned(mix, humans, others, side, realised)
+    budget.check_reached(mix, realised[mix.units[0]]["total"], offer.human[:, 0], offer.other[:, 0])
+    told = offer.stated | stating.strata_of(con, offer.labels, offer.targets)
+    stating.check_empty(mix, told["strata"])
+    told |= {"plan": found} | stating.stated(mix, made, supply, humans, side, realised) | _sources(made, crawled)
+    told["coverage"] = _coverage(mix, made, work, runner)
+    return _write(made, offer.tree, shards, files.join(work, "plan"), realised, told)
+
+
+def supply_at(mix: Mix, supply: dict[str, dict[str, int]]) -> int:
+    """Human documents at the level that is asked for, or above it."""
+    levels = schema.ATTESTATIONS[schema.ATTESTATIONS.index(mix.min_attestation) :]
+    return sum(supply[level]["documents"] for level in levels)
 
 
 def _parts(opened: Opened) -> list[Part]:
@@ -100,33 +124,54 @@ def _parts(opened: Opened) -> list[Part]:
 
 
 def _candidates(mix: Mix, frozen: Opened, crawled: list[Opened], work: str, revoked: Revocations | None) -> tuple[Plan, Tree]:
-    made, tree = Plan(mix.seed, work), leaves.tree(frozen)
+    urls = "domain" in mix.strata or (mix.where is not None and strata.NAMED.search(mix.where) is not None)
+    made, tree = Plan(mix.seed, work, urls), leaves.tree(frozen)
     cutoff = moments.instant(frozen.manifest["cutoff"]) - moments.instant("1970-01-01")
     if revoked is not None:
         made.revoke(revocation.resolved(revoked, frozen))
     made.freeze(_parts(frozen), frozen.files("leaves"), cutoff // timedelta(microseconds=1))
-    made.attest(mix.min_attestation)
     before = [frozen.parent, *(extension["manifest"] for extension in frozen.manifest["tree"]["extensions"])]
     versions = [frozen.id, *filter(None, before)]
     for number, run in enumerate(crawled):
         made.crawl(number, _parts(run), run.files("tags"), run.files("matches"), versions)
-    made.allow([origin for origin, ceiling in mix.ceilings.shares().items() if ceiling > 0])
-    if "tokens" in mix.units and mix.tokenizer:
-        made.count_tokens(_tokens(mix, made))
+    made.offer(mix.min_attestation, [origin for origin, ceiling in mix.ceilings.shares().items() if ceiling > 0])
     return made, tree
 
 
-def _tokens(mix: Mix, made: Plan) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Tokens of each candidate, summed over its chunks as they will be written."""
-    tokenizer = steps.Tokenizer(files.read_bytes(str(mix.tokenizer)))
-    for number, part in enumerate(made.parts):
-        rows, counts = made.wanted(number), []
-        for table in steps.read_rows(part.url, rows):
-            place = np.arange(table.num_rows)
-            pieces = steps.cut(table["text"], place, mix.chunk_bytes)
-            found = steps.measure(pieces, np.zeros(len(pieces.document), bool), ("tokens",), tokenizer)["tokens"]
-            counts.append(np.bincount(pieces.document, weights=found, minlength=len(place)).astype(np.int64))
-        yield number, rows, np.concatenate(counts) if counts else np.zeros(0, np.int64)
+def _offered(
+    mix: Mix, frozen: Opened, made: Plan, tree: Tree, work: str, runner: Any, tokenizer: bytes | None, scores: Sequence[Scores]
+) -> Offer:
+    """Divides, filters and orders the candidates."""
+    from pipelines import near_copies, rarity
+
+    con, urls = made.con, [part.url for part in made.parts]
+    by = strata.columns(mix.strata, scores)
+    deciles = None
+    if "rarity" in by:
+        human, all_of = ([selecting.wanted(con, i, "offered", only) for i in range(len(urls))] for only in (True, None))
+        deciles = rarity.deciles(urls, human, all_of, work, runner)
+    strata.facts(con, scores, locales.site if made.urls else None, deciles)
+    labels = strata.divide(con, by)
+    budget.check_weights(mix, labels)
+    strata.passing(con, mix.where, scores)
+    found = strata.cluster(con, near_copies.clusters(frozen, work), mix.max_epochs)
+    if "tokens" in mix.units and tokenizer is not None:
+        from pipelines import lengths
+
+        wanted = [selecting.wanted(con, i, "passed") for i in range(len(urls))]
+        made.count_tokens(lengths.tokens(urls, wanted, mix, tokenizer, work, runner))
+    strata.enter(con, mix.units, mix.max_epochs)
+    targets = budget.shares(mix, labels, strata.units(con))
+    strata.weigh(con, targets)
+    strata.order(con, _uneven(mix))
+    sides = (np.stack([strata.column(con, table, f"u{i}") for i in range(len(mix.units))], axis=1) for table in ("human", "other"))
+    filtered = {"where": mix.where, "scores": strata.unmatched(con, scores)} if mix.where is not None or scores else None
+    return Offer(made, tree, labels, targets, {"filter": filtered, "clusters": found}, *sides)
+
+
+def _uneven(mix: Mix) -> bool:
+    """Whether repeats need another order than that of the class, which weights make uneven."""
+    return mix.shortfall == "repeat" and (mix.temperature != 1 or bool(mix.weights))
 
 
 def _none(mix: Mix, frozen: Opened, supply: dict[str, dict[str, int]]) -> str:
@@ -141,76 +186,13 @@ def _none(mix: Mix, frozen: Opened, supply: dict[str, dict[str, int]]) -> str:
     )
 
 
-def _reachable(mix: Mix, other: np.ndarray, origins: np.ndarray) -> int:
-    """Other units that the ceilings would let into a mix of the budget's size."""
-    reachable = 0
-    for i, origin in enumerate(ORIGINS):
-        there, ceiling = int(other[origins == i].sum()), mix.ceilings.shares()[origin]
-        reachable += there if mix.budget is None else min(there, math.floor(ceiling * mix.budget))
-    return reachable
-
-
-def choose(mix: Mix, human: np.ndarray, reachable: int, supply: dict[str, dict[str, int]]) -> Side:
-    """The human rows of the mix: each document once without a budget; with one, as many in the seed's order as it needs.
-
-    `human` has the candidates' units in order, `reachable` the other units that may stand beside them. Repetition goes
-    epoch by epoch through all documents, and its last epoch ends where the budget is met.
-    """
-    everything = np.arange(len(human))
-    if mix.budget is None:
-        return Side(everything, np.zeros(len(human), np.int64), None)
-    share, budget, there = floors.fraction(mix.floor), mix.budget, int(human.sum())
-    needed = max(math.ceil(share * budget), budget - reachable)
-    epochs = 1
-    if needed > there and mix.shortfall == "shrink":
-        budget = min(there + reachable, math.floor(there / share) if share else there + reachable)
-        needed = max(math.ceil(share * budget), budget - reachable)
-    elif needed > there:
-        epochs = -(-needed // there) if there and mix.shortfall == "repeat" else 1
-        if mix.shortfall == "fail" or epochs > mix.max_epochs or len(human) < 2:
-            raise CheckFailed(_short(mix, needed, there, reachable, supply))
-    position = np.tile(everything, epochs)
-    reached = np.cumsum(human[position])
-    count = int(np.searchsorted(reached, needed)) + 1 if needed else 0
-    if 1 < count <= len(reached) and reached[count - 1] > budget:
-        count -= 1
-    return Side(position[:count], (np.arange(len(position)) // max(len(human), 1))[:count], budget)
-
-
-def _short(mix: Mix, needed: int, there: int, reachable: int, supply: dict[str, dict[str, int]]) -> str:
-    unit, share = mix.units[0], floors.fraction(mix.floor)
-    levels = "; ".join(f"{level} {at['documents']:,} documents, {at['bytes']:,} bytes" for level, at in supply.items())
-    shrunk = min(there + reachable, math.floor(there / share)) if share else there + reachable
-    repeats = (
-        f"repeat would take {needed / there:.2f} epochs of at most {mix.max_epochs}" if there else "there is nothing to repeat"
-    )
-    return (
-        f"a budget of {mix.budget:,} {unit} at floor {share} needs {needed:,} human {unit}, and {there:,} reach the attestation "
-        f"{mix.min_attestation!r} ({reachable:,} others may stand beside them). Human documents at each level: {levels}. "
-        f"Set mix.shortfall: shrink gives a mix of {shrunk:,} {unit}, {repeats}; or lower the floor or the attestation."
-    )
-
-
-def _check_budget(mix: Mix, realised: dict[str, dict[str, int]], human: np.ndarray, other: np.ndarray) -> None:
-    """With `fail`, refuses a mix that stays below its budget by more than documents being whole explains: the longest
-    other one, and what the longest human one would have let in."""
-    unit, share = mix.units[0], floors.fraction(mix.floor)
-    lost = int(human[:, 0].max(initial=0))
-    longest = int(other[:, 0].max(initial=0)) + (math.ceil(lost / share) if share else lost)
-    total = realised[unit]["total"]
-    if mix.budget is not None and mix.shortfall == "fail" and total < mix.budget - longest:
-        raise CheckFailed(
-            f"a budget of {mix.budget:,} {unit} was asked for and {total:,} can be reached: the floor in the other units, or a ceiling, keeps "
-            "documents out. Set mix.shortfall to shrink, or lower the floor, the budget or the units."
-        )
-
-
-def _shard_count(mix: Mix, made: Plan, side: Side, documents: int) -> int:
+def _shard_count(mix: Mix, made: Plan, side: Side) -> int:
     """Shards of about `shard_bytes`, each with a human document, and with two where documents repeat: in a shard that
     holds one alone its repeats would stand next to each other."""
     repeated = bool(len(side.epoch) and side.epoch[-1] > 0)
-    chosen = min(documents, len(side.position))
-    most = max(1, chosen // 2 if repeated else chosen) if floors.fraction(mix.floor) > 0 or repeated else 99999
+    chosen = len(np.unique(side.position))
+    share = mixture.fraction(mix.floor)
+    most = max(1, chosen // 2 if repeated else chosen) if share > 0 or repeated else 99999
     if mix.shards is not None:
         if mix.shards > most:
             raise UsageError(
@@ -218,37 +200,78 @@ def _shard_count(mix: Mix, made: Plan, side: Side, documents: int) -> int:
                 f"each shard keeps the floor by itself. Ask for {most} shards or fewer."
             )
         return mix.shards
-    share = floors.fraction(mix.floor)
-    human, other = int(made.units("human", ("bytes",))[side.position, 0].sum()), int(made.units("other", ("bytes",))[:, 0].sum())
+    human = int(strata.column(made.con, "human", "byte_count")[side.position].sum())
+    other = int(strata.column(made.con, "other", "byte_count").sum())
     room = math.floor(human / share) - human if share else other
-    return min(most, 99999, max(1, -(-(human + min(other, room)) // mix.shard_bytes)))
+    return budget.shard_count(most, -(-(human + min(other, room)) // mix.shard_bytes))
 
 
-def _stated(
-    mix: Mix, made: Plan, supply: dict[str, dict[str, int]], human: np.ndarray, side: Side, realised: dict[str, dict[str, int]]
-) -> dict[str, Any]:
-    """What the plan found beside what is written; shards cannot prove these numbers, and `verify` does not check them."""
-    unit, unique = mix.units[0], int(human.sum())
-    used = np.unique(side.position)
-    distinct, total = int(human[used].sum()), realised[unit]["total"]
-    passes = min(total / unique, mix.max_epochs) if unique else 0.0
-    return {
-        "supply": supply,
-        "crawled": made.crawled(),
-        "left_over": made.left_over(),
-        "near_human": made.near_human(),
-        "human_epochs": round(realised[unit]["human"] / distinct, 4) if distinct else 0.0,
-        "human_effective": round(floors.effective(distinct, realised[unit]["human"] / distinct)) if distinct else 0,
-        "alternative": {
-            "what": f"the human side alone, repeated to the size of the mix, at most {mix.max_epochs} times",
-            "unit": unit,
-            "unique": unique,
-            "epochs": round(passes, 4),
-            "total": round(unique * passes),
-            "effective": round(floors.effective(unique, passes)),
-            "law": "D' = U + U R (1 - exp(-(epochs - 1) / R)), R = 15.39, Muennighoff et al. 2023",
-        },
-    }
+def _dealt(side: Side, candidates: int, shards: int) -> np.ndarray:
+    """The shard of each human row: documents are dealt in the order of their class, so that each shard has its share of every stratum; the
+    repeats of a document go where it goes."""
+    used = np.zeros(candidates, bool)
+    used[side.position] = True
+    return np.asarray((np.cumsum(used) - 1)[side.position] % shards, np.int64)
+
+
+def held_back(mix: Mix, owner: np.ndarray, units: np.ndarray, shards: int) -> np.ndarray:
+    """What a reader's shuffle buffer may hold back of the human side of each shard, shape (shards, units), at most.
+
+    `owner` and `units` (rows, units) are of the human documents, by pass. A document of n bytes has rows of at most `chunk_bytes`, whose
+    longest are no longer together than as many full ones and the rest; it counts as one document in one of its rows. Tokens of a row of
+    text are at most the document's; a packed row holds at most `sequence_length` less one.
+    """
+    lead = np.zeros((shards, len(mix.units)), np.int64)
+    if not mix.shuffle_buffer or not mixture.fraction(mix.floor):
+        return lead
+    for i, unit in enumerate(mix.units):
+        if mix.format == "tokens":
+            sums = np.zeros(shards, np.int64)
+            np.add.at(sums, owner, units[:, i])
+            lead[:, i] = np.minimum(sums, mix.shuffle_buffer * (mix.sequence_length - 1))
+        else:
+            lead[:, i] = _longest(owner, units[:, i], shards, mix.shuffle_buffer, mix.chunk_bytes if unit == "bytes" else None)
+    return lead
+
+
+def _longest(owner: np.ndarray, units: np.ndarray, shards: int, rows: int, size: int | None) -> np.ndarray:
+    """In each shard, the sum of the longest `rows` pieces of documents that are cut into pieces of `size`."""
+    whole = np.zeros(shards, np.int64)
+    if size is not None:
+        np.add.at(whole, owner, units // size)
+        units = units % size
+    whole = np.minimum(whole, rows)
+    by = np.lexsort((-units, owner))
+    starts = np.searchsorted(owner[by], np.arange(shards + 1))
+    sums = np.concatenate([[0], np.cumsum(units[by])])
+    ends = np.minimum(starts[:-1] + rows - whole, starts[1:])
+    return np.asarray(whole * (size or 0) + sums[ends] - sums[starts[:-1]], np.int64)
+
+
+def _check_lead(mix: Mix, sides: np.ndarray, lead: np.ndarray, others: int) -> None:
+    """Raises `CheckFailed` where a shuffle buffer may hold all of each shard's human side, so that nothing else could ever enter."""
+    if lead.any() and others and (lead[:, 0] >= sides[:, 0]).all() and mixture.fraction(mix.floor) < 1:
+        unit = mix.units[0]
+        raise CheckFailed(
+            f"a shuffle buffer of {mix.shuffle_buffer:,} rows may hold back all {int(sides[:, 0].max()):,} human {unit} of the largest of "
+            f"{len(sides):,} shards ({int(lead[:, 0].max()):,} {unit} in its longest rows), so that nothing else may stand in the mix. "
+            "Ask for a smaller mix.shuffle_buffer, or fewer and larger shards."
+        )
+
+
+def _coverage(mix: Mix, made: Plan, work: str, runner: Any) -> dict[str, Any] | None:
+    """Which rare words of the snapshot the mix keeps; null where it leaves no human document out, or is not to say."""
+    chosen, there = made.con.execute(
+        "SELECT (SELECT count(*) FROM selection WHERE epoch = 0 AND leaf_index IS NOT NULL), (SELECT count(*) FROM offered WHERE origin = 'human')"
+    ).fetchall()[0]
+    if not mix.coverage or chosen == there:
+        return None
+    from pipelines import rarity
+
+    number = range(len(made.parts))
+    before = [selecting.wanted(made.con, i, "offered", True) for i in number]
+    after = [selecting.wanted(made.con, i, "selection", True) for i in number]
+    return rarity.coverage([part.url for part in made.parts], before, after, work, runner)
 
 
 def _sources(made: Plan, crawled: list[Opened]) -> dict[str, Any]:
@@ -258,21 +281,25 @@ def _sources(made: Plan, crawled: list[Opened]) -> dict[str, Any]:
     return {"kept_out": made.kept_out(), "estimated_against": sorted(blind), "survival": made.survival(schema.ORIGINS)}
 
 
-def _write(made: Plan, tree: Tree, shards: int, folder: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Writes the plan of each shard with its multiproof, and which rows of each part are read; returns the steps' parts."""
-    shard_jobs, parts_jobs = [], []
+def _write(
+    made: Plan, tree: Tree, shards: int, folder: str, realised: dict[str, dict[str, int]], stated: dict[str, Any]
+) -> Planned:
+    """Writes the plan of each shard with its multiproof, and which rows of each part are read."""
+    shard_jobs: list[dict[str, Any]] = []
+    parts_jobs: list[dict[str, Any]] = []
     for shard in range(shards):
-        table, bound, name = made.shard(shard), made.proofs(shard), steps.part_name(shard)
-        indices = bound["index"].to_pylist()
+        table, bound = selecting.shard(made.con, shard, made.seed, made.parts), selecting.proofs(made.con, shard)
+        name, indices = part_name(shard), bound["index"].to_pylist()
         files.write_bytes(files.join(folder, "hashes", f"{name}.bin"), b"".join(tree.multiproof(indices)) if indices else b"")
         digest = tables.write(folder, f"shards/{name}.parquet", table, table.schema)["sha256"]
         proofs = tables.write(folder, f"leaves/{name}.parquet", bound, bound.schema)["sha256"]
         size = int(np.sum(table["byte_count"].to_numpy()))
         shard_jobs.append({"name": name, "shard": shard, "plan": digest, "leaves": proofs, "weight": size})
-    if shards > 1:
-        for number in range(len(made.parts)):
-            rows, name = made.rows(number), steps.part_name(number)
-            if rows.num_rows:
-                digest = tables.write(folder, f"rows/{name}.parquet", rows, rows.schema)["sha256"]
-                parts_jobs.append({"name": name, "part": number, "plan": digest, "weight": rows.num_rows})
-    return parts_jobs, shard_jobs
+    numbers: dict[str, dict[str, int]] = {}
+    for number, part in enumerate(made.parts):
+        numbers.setdefault(part.source, {})[part.path] = number
+        rows, name = selecting.rows(made.con, number) if shards > 1 else None, part_name(number)
+        if rows is not None and rows.num_rows:
+            digest = tables.write(folder, f"rows/{name}.parquet", rows, rows.schema)["sha256"]
+            parts_jobs.append({"name": name, "part": number, "plan": digest, "weight": rows.num_rows})
+    return Planned(shards, folder, [part.url for part in made.parts], numbers, parts_jobs, shard_jobs, realised, stated)

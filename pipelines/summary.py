@@ -9,7 +9,10 @@ HIDDEN = {"exit_code", "verb", "rows", "why", "line", "kind", "result"}
 """Of no use to a person, or printed in another place."""
 
 DETAILS = {
-    "mix": {"requested", "counts", "supply", "crawled", "human_epochs", "human_effective", "purity", "survival"},
+    "mix": set(
+        "requested realised counts supply crawled left_over human_epochs human_effective purity machine_share plan strata survival filter "
+        "clusters coverage alternative".split()
+    ),
     "verify": {"counts", "units", "anchored", "first_wrong_rows"},
 }
 """Parts of a verb's summary that stand in `--json`, in the manifest and in the report, and would bury the table."""
@@ -55,21 +58,40 @@ def show(verb: str, summary: dict[str, Any]) -> None:
     if summary.get("dry_run"):
         import yaml
 
-        print(yaml.safe_dump(summary, sort_keys=False, allow_unicode=True), end="")
+        plain = {
+            name: _above_zero(verb, name, value) for name, value in summary.items() if verb != "mix" or name not in DETAILS[verb]
+        }
+        plain = {name: value for name, value in plain.items() if verb != "mix" or value != {}}
+        print(yaml.safe_dump(plain, sort_keys=False, allow_unicode=True), end="")
+        _close(verb, summary)
         return
     for name in ("line", "result"):
         if line := summary.get(name):
             print(line)
     for name, value in summary.items():
-        if name in ABOVE_ZERO.get(verb, set()):
-            value = {inner: number for inner, number in value.items() if number}
+        value = _above_zero(verb, name, value)
         if name not in HIDDEN | DETAILS.get(verb, set()) and value not in (None, {}):
             _print(WORDS.get(verb, {}).get(name, name), notes(value) if name == "notes" else value, 0)
+    _close(verb, summary)
     reasons = list((summary.get("why") or {}).items())
     for path, why in reasons[:SHOWN]:
         print(f"{'missing' if path in summary.get('missing', ()) else 'wrong'}: {path}: {why}", file=sys.stderr)
     if len(reasons) > SHOWN:
         print(f"and {len(reasons) - SHOWN:,} more; --json names all", file=sys.stderr)
+
+
+def _above_zero(verb: str, name: str, value: Any) -> Any:
+    if name not in ABOVE_ZERO.get(verb, set()):
+        return value
+    return {inner: number for inner, number in value.items() if number}
+
+
+def _close(verb: str, summary: dict[str, Any]) -> None:
+    """The tables of a verb that has any."""
+    if verb == "mix" and "plan" in summary:
+        from pipelines.cards import closing
+
+        print("", *closing.lines(summary), sep="\n")
 
 
 def notes(lines: Sequence[str]) -> list[str]:

@@ -12,6 +12,8 @@ from store.manifest import Opened
 
 CONSISTENT = 3
 """Exit code for what is consistent in itself but was not held against an id from elsewhere."""
+DEEPEST = 4
+"""Folders from a mix down to a file of a shard, at most: `human/data/NAME/FILE`."""
 
 
 def run(
@@ -22,6 +24,8 @@ def run(
     replay: Sequence[str] = (),
     sample_seed: str | None = None,
     keys: Sequence[str] = (),
+    max_cutoff: str | None = None,
+    texts: str | None = None,
 ) -> dict[str, Any]:
     """Verifies what lies at `target`; returns the summary with `wrong`, `missing`, `extra` and `exit_code`.
 
@@ -29,7 +33,9 @@ def run(
     snapshot's own or that of a version which it extends, the one that a run was curated against, or the one that a mix draws
     its human side from. `sample` (0 < share <= 1) looks at a random part of a snapshot's files, and `replay` names SOURCES
     to extract a random part of its documents from again; `sample_seed` (hex) repeats a draw. `keys` are verifier keys that the
-    user trusts: a checkpoint that one of them signed vouches for a snapshot as its id does.
+    user trusts: a checkpoint that one of them signed vouches for a snapshot as its id does, and for the snapshot of a mix.
+    `target` may be one shard of a mix. `max_cutoff` (a date) is the latest cutoff of a mix's snapshot, 2022-01-01 without it, and
+    `texts` the snapshot of a mix of tokens.
     """
     anchor = _normal(anchor)
     if sample is not None and not 0 < sample <= 1:
@@ -40,26 +46,24 @@ def run(
         from store import sampling
 
         sample_seed = sampling.given_seed(sample_seed)
+    mix, shard = mix_of(target) or (target, None)
     try:
-        kind, opened = _open(target)
+        kind, opened = ("mix", None) if shard else _open(target)
     except CheckFailed as error:
         return _failed(target, str(error))
     if kind != "snapshot" and (sample is not None or replay):
         raise UsageError(
             f"--sample and --replay are for snapshots, and {target} is a {kind}. Leave them out: all of it is checked."
         )
-    if kind != "snapshot" and keys:
+    if kind == "run" and keys:
         raise UsageError(
-            f"--key would count for nothing: it is for snapshots, proofs and lists given with --revoked, and {target} is a {kind}. "
+            f"--key would count for nothing: it is for snapshots, mixes, proofs and lists given with --revoked, and {target} is a run. "
             "Name the id of its snapshot with --anchor."
         )
-    if kind == "mix":
-        from store.verify_mix import verify_mix
-
-        summary = verify_mix(target, anchor)
-        # What can be recounted from shards and proofs is; these rest on the runs and texts that the mix was made of.
-        told = {"not_checked": "purity, survival and near copies, which are the maker's statements"}
-        return summary | {"kind": "mix", "target": target} | told | _verdict(summary, anchor)
+    if kind == "mix" or opened is None:
+        return _mix(target, mix, shard, anchor, keys, max_cutoff, texts)
+    if given := [name for name, value in (("--max-cutoff", max_cutoff), ("--texts", texts)) if value is not None]:
+        raise UsageError(f"{given[0]} would count for nothing: it is for mixes, and {target} is a {kind}. Leave it out.")
     if kind == "snapshot":
         return _snapshot(target, opened, anchor, quiet, sample, replay, sample_seed, keys)
     meter = Meter("verify", sum(entry["size"] for entry in opened.manifest["files"]), quiet)
@@ -72,6 +76,55 @@ def run(
         # A run proves nothing to a third party: it can only be whole, and name the snapshot.
         verdict["result"] = "CONSISTENT, CURATED AGAINST THE ANCHOR"
     return _describe(opened, summary) | verdict
+
+
+def mix_of(target: str) -> tuple[str, str] | None:
+    """The mix in which a shard lies and the shard's path there, where `target` is a file or folder of one; else None.
+
+    Raises `UsageError` for a shard beside which there is no manifest.
+    """
+    from store.verify_mix import NUMBERED
+
+    path = target.rstrip("/")
+    if not any(NUMBERED.match(part) for part in path.split("/")[-2:]):
+        return None
+    base = path
+    for _ in range(DEEPEST):
+        base, slash, _ = base.rpartition("/")
+        if files.exists(files.join(base, manifest.MANIFEST) if base else f"{slash}{manifest.MANIFEST}"):
+            return base or slash or ".", path.removeprefix(base).removeprefix("/")
+        if not base or base.endswith(":/"):
+            break
+    raise UsageError(
+        f"{target} is named as a shard is, and no folder above it has a {manifest.MANIFEST}; without it and the shard's proof nothing "
+        "can be checked. Put manifest.json and proof/ of the mix where they lie beside data/."
+    )
+
+
+def _mix(
+    target: str, mix: str, shard: str | None, anchor: str | None, keys: Sequence[str], max_cutoff: str | None, texts: str | None
+) -> dict[str, Any]:
+    """Verifies a mix, or one shard of it."""
+    from pipelines import moments
+    from store.verify_mix import LATEST_CUTOFF, verify_mix
+
+    latest = LATEST_CUTOFF if max_cutoff is None else max_cutoff
+    try:
+        moments.instant(latest)
+    except ValueError as error:
+        raise UsageError(
+            f"--max-cutoff {max_cutoff!r} is no date ({error}); the cutoff of a snapshot is held against it. Write 2022-01-01."
+        ) from error
+    where = None if texts is None else manifest.open_snapshot(texts).url
+    summary = verify_mix(mix, anchor, latest, keys=keys, texts=where, shard=shard)
+    vouched = " AND ".join(summary["signed_by"])
+    verdict = _verdict(summary, anchor or vouched)
+    if verdict["exit_code"] != 1 and summary["unverified"]:
+        anchored = "" if anchor or vouched else ", NOT ANCHORED"
+        verdict = {"result": f"CONSISTENT{anchored}, NOT VERIFIABLE WITHOUT THE SNAPSHOT", "exit_code": CONSISTENT}
+    if verdict["exit_code"] != 1:
+        verdict["result"] += (f", SIGNED BY {vouched}" if vouched else "") + (", ONE SHARD" if shard else "")
+    return summary | {"kind": "mix", "target": target} | verdict
 
 
 def _snapshot(

@@ -1,116 +1,32 @@
 """The floor: how much of any prefix of a shard is human, kept in integers, in every listed unit at once.
 
 Let p/q be the floor and d = q * human - p * total. A row that is not human is emitted only if d stays at or above 0 in
-every unit, else a human row is. Then d >= 0 after every row, and while rows that are not human are left, d/q stays
-below floor * Lm + (1 - floor) * Lh for the longest rows Lm (not human) and Lh (human): a human row is emitted only when
-d < p * Lm, and it adds (q - p) * Lh at most. Deficits add up, so every union or interleaving of shard prefixes keeps
-the floor too.
+every unit, else a human row is: then d >= 0 after every row. Deficits add up, so every union or interleaving of shard
+prefixes keeps the floor too.
+
+A reader that holds back at most S rows of a shard, as a shuffle buffer does, has less than the prefix that it read: at
+worst it lacks the S longest human rows, h units, which are worth (q - p) * h. A *lead* of as much keeps the floor for it:
+others are emitted only if d stays at or above the lead.
+
+A schedule that is too regular (human, other, human, other) would hand a reader of every second row one class alone. So
+the n-th other row waits for a surplus theta_n more, drawn by the seed from 0 to J = p * Lm + (q - p) * Lh, for the longest
+rows Lm (not human) and Lh (human) in the first unit. While others are left, d stays below J + J + lead: a human row is
+emitted only while d < p * Lm + lead + theta_n, and it adds (q - p) * Lh at most.
 """
 
+import hashlib
 import heapq
 import math
-import re
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Any
 
-import msgspec
 import numpy as np
-
-UNITS = ("bytes", "documents", "tokens")
-LARGEST_DENOMINATOR = 10**9
-"""Finer floors are refused: sums of a row group's units times the denominator have to fit 64 bits where they are checked."""
 
 REPETITION_CONSTANT = 15.39
 """R* of the data-constrained scaling law, Muennighoff et al. 2023, "Scaling Data-Constrained Language Models", section 6."""
 
-_FRACTION = re.compile(r"\d+/\d+|\d+(\.\d*)?|\.\d+")
 _BLOCK = 65536
-
-
-def fraction(value: str | int | float) -> Fraction:
-    """A share from its text: `"0.37"` is 37/100 and `"1/2"` a half. A float counts as its shortest decimal text.
-
-    Raises `ValueError` for what is no number in [0, 1], or has a denominator above 10^9.
-    """
-    text = value.strip() if isinstance(value, str) else repr(value)
-    try:
-        if isinstance(value, bool) or (isinstance(value, str) and not _FRACTION.fullmatch(text)):
-            raise ValueError
-        share = Fraction(text)
-    except (ValueError, ZeroDivisionError) as error:
-        raise ValueError(f"{value!r} is no share; a floor is read exactly, from a text such as 0.37 or 1/2") from error
-    if not 0 <= share <= 1:
-        raise ValueError(f"{value!r} lies outside 0 to 1; a share of the whole cannot")
-    if share.denominator > LARGEST_DENOMINATOR:
-        raise ValueError(f"{value!r} has a denominator above {LARGEST_DENOMINATOR:,}; give the share with fewer digits")
-    return share
-
-
-Share = str | int | float
-
-
-class Ceilings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Largest share of the mix, in the first listed unit, of each origin that is not human; 0 keeps it out."""
-
-    unknown: Annotated[Share, msgspec.Meta(description="documents whose origin nothing decides")] = "1"
-    machine_generated: Annotated[Share, msgspec.Meta(description="documents tagged as written by a language model")] = "0"
-    machine_translated: Annotated[Share, msgspec.Meta(description="documents tagged as translated by a machine")] = "0"
-
-    def shares(self) -> dict[str, Fraction]:
-        """The ceilings as exact shares, by origin. Raises `ValueError`."""
-        return {origin: fraction(getattr(self, origin)) for origin in self.__struct_fields__}
-
-
-class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a mix promises, what it may take, and how its shards are cut."""
-
-    floor: Annotated[
-        Share, msgspec.Meta(description="least share of human units at every prefix of every shard, read exactly: 0.37 or 1/3")
-    ] = "0.5"
-    units: Annotated[
-        tuple[Literal["bytes", "documents", "tokens"], ...],
-        msgspec.Meta(description="units in which the floor holds, each by itself: bytes, documents, tokens", min_length=1),
-    ] = ("bytes",)
-    seed: Annotated[int, msgspec.Meta(description="orders the documents of a class, with their keys")] = 0
-    budget: Annotated[
-        int | None, msgspec.Meta(description="size of the mix in the first listed unit; null takes all that the floor admits")
-    ] = None
-    shortfall: Annotated[
-        Literal["fail", "shrink", "repeat"],
-        msgspec.Meta(
-            description="what to do when the human side is too small for the budget: fail, shrink the budget, or repeat human documents"
-        ),
-    ] = "fail"
-    max_epochs: Annotated[
-        int, msgspec.Meta(description="how often a human document may stand in the mix, with `shortfall: repeat`", ge=1)
-    ] = 4
-    min_attestation: Annotated[
-        Literal["declared", "captured", "released", "corroborated", "timestamped"],
-        msgspec.Meta(description="weakest attestation that counts as human"),
-    ] = "corroborated"
-    ceilings: Annotated[
-        Ceilings, msgspec.Meta(description="largest share of each origin beside human, in the first listed unit")
-    ] = Ceilings()
-    format: Annotated[str, msgspec.Meta(description="format of the shards, a module of store/shards: parquet or jsonl")] = "parquet"
-    shards: Annotated[int | None, msgspec.Meta(description="number of shards; null derives it from `shard_bytes`")] = None
-    shard_bytes: Annotated[int, msgspec.Meta(description="text per shard in bytes, where `shards` is null", ge=1)] = 256_000_000
-    chunk_bytes: Annotated[
-        int, msgspec.Meta(description="longer documents are cut into rows of at most this many bytes", ge=4, le=1 << 24)
-    ] = 16384
-    tokenizer: Annotated[str | None, msgspec.Meta(description="tokenizer.json that counts the unit `tokens`")] = None
-
-    def __post_init__(self) -> None:
-        fraction(self.floor)
-        self.ceilings.shares()
-        if len(set(self.units)) < len(self.units):
-            raise ValueError(f"units {', '.join(self.units)} name one unit twice; list each once")
-        if ("tokens" in self.units) != (self.tokenizer is not None):
-            raise ValueError("the unit `tokens` and a `tokenizer` need each other; name a tokenizer.json, or leave both out")
-        if self.budget is not None and self.budget < 1:
-            raise ValueError(f"budget {self.budget} is not positive; leave it out to take all that the floor admits")
-        if self.shards is not None and not 1 <= self.shards <= 99999:
-            raise ValueError(f"{self.shards} shards; give 1 to 99999, or leave it out to cut by shard_bytes")
 
 
 def chunk_ends(text: np.ndarray, size: int) -> list[int]:
@@ -128,58 +44,90 @@ def chunk_ends(text: np.ndarray, size: int) -> list[int]:
     return [*ends, len(text)]
 
 
-def turns(human: np.ndarray, other: np.ndarray, rates: Sequence[Fraction]) -> np.ndarray:
+def turns(
+    human: np.ndarray,
+    other: np.ndarray,
+    rates: Sequence[Fraction],
+    held: Sequence[int] | None = None,
+    seed: str | None = None,
+) -> np.ndarray:
     """The order of two sequences of rows: true where the next human row is emitted, false where the next other one is.
 
-    `human` and `other` have shape (rows, units), int64; `rates` is the least human share per unit. All human rows are
-    emitted, and those others that the rates admit: all of them if the totals keep the rates.
+    `human` and `other` have shape (rows, units), int64; `rates` is the least human share per unit, and `held` what a reader may hold back
+    of the human rows, in each unit, while the rate is kept without it (`longest`; none by default). `seed` names the draws of the jitter;
+    without one there is none. All human rows are emitted, and those others that the rates admit: all of them if the
+    totals, without what is held back, keep the rates.
     """
-    gains = _scaled(human, [rate.denominator - rate.numerator for rate in rates])
-    costs = _scaled(other, [rate.numerator for rate in rates])
-    # A tuple per row would wake the garbage collector over all that the process holds: one unit goes without.
-    if len(rates) == 1:
-        order = _turns_in_one(gains[0], costs[0])
-    else:
-        order = _turns([*zip(*gains, strict=True)], [*zip(*costs, strict=True)])
-    return np.frombuffer(order, dtype=np.bool_)
+    lead = [0] * len(rates) if held is None else held
+    ready = np.zeros(len(other), np.int64)  # how many human rows stand before each other row
+    fits = np.ones(len(other), bool)
+    for unit, rate in enumerate(rates):
+        p, q = rate.numerator, rate.denominator
+        slack = (q - p) * lead[unit]
+        most = jitter(human, other, rates) if unit == 0 and seed is not None else 0
+        wide = _wide(q * int(human[:, unit].sum() + other[:, unit].sum()) + slack + most)
+        gained = np.cumsum(np.concatenate([[0], human[:, unit]]).astype(wide) * (q - p))
+        least = np.cumsum(other[:, unit].astype(wide) * p) + slack
+        needed = least + _draws(seed, len(other), most).astype(wide) if most and seed is not None else least
+        # After the last human row there is nothing to wait for.
+        ready = np.maximum(ready, np.minimum(np.searchsorted(gained, needed), len(human)))
+        fits &= (least <= gained[-1]).astype(bool)
+    ready = np.maximum.accumulate(ready)[: int(np.argmin(fits)) if not fits.all() else len(fits)]
+    order = np.ones(len(human) + len(ready), np.bool_)
+    order[ready + np.arange(len(ready))] = False
+    return order
 
 
-def _scaled(rows: np.ndarray, factors: Sequence[int]) -> list[list[int]]:
-    """Lengths times a factor, a list per unit, as Python integers, which do not overflow."""
-    return [[x * factor for x in column.tolist()] for column, factor in zip(rows.T, factors, strict=True)]
+def _wide(largest: int) -> Any:
+    """The type of numbers up to `largest`: Python integers, which do not overflow, where 64 bits could."""
+    return object if largest >= 1 << 62 else np.int64
 
 
-def _turns(gains: list[tuple[int, ...]], costs: list[tuple[int, ...]]) -> bytes:
-    surplus, order, at = [0] * len((gains or costs or [()])[0]), bytearray(), 0
-    for gain in [*gains, None]:
-        while at < len(costs) and all(d >= cost for d, cost in zip(surplus, costs[at], strict=True)):
-            surplus = [d - cost for d, cost in zip(surplus, costs[at], strict=True)]
-            order.append(0)
-            at += 1
-        if gain is not None:
-            surplus = [d + more for d, more in zip(surplus, gain, strict=True)]
-            order.append(1)
-    return bytes(order)
+def _draws(seed: str, count: int, most: int) -> np.ndarray:
+    """Integers from 0 to `most`, as good as uniform: 64 bits of SHAKE-128 each, which no library's version changes."""
+    drawn = np.frombuffer(hashlib.shake_128(seed.encode()).digest(8 * count), "<u8")
+    return (drawn.astype(object) * (most + 1)) >> 64
 
 
-def _turns_in_one(gains: list[int], costs: list[int]) -> bytes:
-    """`_turns` for one unit, several times as fast."""
-    surplus, order, at, end = 0, bytearray(), 0, len(costs)
-    for gain in [*gains, None]:
-        while at < end and surplus >= costs[at]:
-            surplus -= costs[at]
-            order.append(0)
-            at += 1
-        if gain is not None:
-            surplus += gain
-            order.append(1)
-    return bytes(order)
+def jitter(human: np.ndarray, other: np.ndarray, rates: Sequence[Fraction]) -> int:
+    """J of the module's text: the most that a draw lets an other row wait, in the first unit's surplus."""
+    return _step(human, other, rates[0], 0)
 
 
-def paced(human: np.ndarray, other: np.ndarray, floor: Fraction) -> list[Fraction]:
-    """Rates for `turns` that spread a scarce other side evenly: the realised human share of the first unit where that
-    is above the floor. They admit all that the floor does, since the first unit's surplus then ends at 0 exactly."""
-    first = int(human[:, 0].sum())
+def _step(human: np.ndarray, other: np.ndarray, rate: Fraction, unit: int) -> int:
+    p, q = rate.numerator, rate.denominator
+    return p * int(other[:, unit].max(initial=0)) + (q - p) * int(human[:, unit].max(initial=0))
+
+
+def bound(human: np.ndarray, other: np.ndarray, rates: Sequence[Fraction], held: Sequence[int] | None = None) -> list[int]:
+    """What q * human - p * total stays at or below, in each unit, while others are left and `turns` orders them with jitter; where
+    several units are listed, at each row in one of them at least, since each lets the others wait."""
+    lead = [0] * len(rates) if held is None else held
+    steps = [_step(human, other, rate, unit) for unit, rate in enumerate(rates)]
+    waits = [jitter(human, other, rates), *[0] * (len(rates) - 1)]
+    return [
+        step + wait + (rate.denominator - rate.numerator) * more
+        for step, wait, rate, more in zip(steps, waits, rates, lead, strict=True)
+    ]
+
+
+def longest(human: np.ndarray, floor: Fraction, rows: int) -> list[int]:
+    """Units of the `rows` longest human rows, in each unit: what a reader that holds back as many rows may lack. `human` has shape (rows,
+    units). Without a floor nothing can be lacking."""
+    if not floor or not rows or not len(human):
+        return [0] * human.shape[1]
+    top = np.partition(human, max(len(human) - rows, 0), axis=0)[-rows:]
+    return [int(x) for x in top.sum(axis=0)]
+
+
+def paced(human: np.ndarray, other: np.ndarray, floor: Fraction, held: Sequence[int] | None = None) -> list[Fraction]:
+    """Rates for `turns` that spread a scarce other side evenly over what follows the lead: the share that human rows have in it, in the
+    first unit, where that is above the floor.
+
+    They admit all that the floor does. With H human units, h of them held back, and M others, the rate is r = (H - h) / (H - h + M), and the
+    surplus (1 - r) * (human - h) - r * other ends at 0 exactly; where it is at or above 0, r >= floor makes that of the floor so too.
+    """
+    first = int(human[:, 0].sum()) - (held[0] if held is not None else 0)
     total = first + int(other[:, 0].sum())
     share = Fraction(first, total) if total else floor
     return [max(share, floor), *[floor] * (human.shape[1] - 1)]
@@ -190,7 +138,7 @@ def surpluses(human: np.ndarray, total: np.ndarray, floor: Fraction) -> tuple[in
     if not len(total):
         return 0, 0
     q, p = floor.denominator, floor.numerator
-    wide = object if int(total.sum()) * q >= 1 << 62 else np.int64
+    wide = _wide(int(total.sum()) * q)
     surplus = np.cumsum(human.astype(wide) * q - total.astype(wide) * p)
     return int(surplus.min()), int(surplus[-1])
 
@@ -198,40 +146,44 @@ def surpluses(human: np.ndarray, total: np.ndarray, floor: Fraction) -> tuple[in
 class _Room:
     """What each shard and the whole mix can still take beside the human side."""
 
-    def __init__(self, human: np.ndarray, floor: Fraction, ceilings: Sequence[Fraction], budget: int | None):
+    def __init__(self, human: np.ndarray, held: np.ndarray, floor: Fraction, ceilings: Sequence[Fraction], budget: int | None):
         self.p, q = floor.numerator, floor.denominator
-        self.surplus = [[int(x) * (q - self.p) for x in row] for row in human.tolist()]
+        self.surplus = [[x * (q - self.p) for x in row] for row in (human - held).tolist()]
         self.total = int(human[:, 0].sum())
-        self.filled = [int(row[0]) for row in human.tolist()]
-        self.of_origin = [0] * len(ceilings)
-        self.ceilings, self.budget = ceilings, budget
-        self.heap = [(self._order(shard), shard) for shard in range(len(human))]
+        # The shard with the most room comes first; without a floor, the one that holds least.
+        keys = [-row[0] for row in self.surplus] if self.p else human[:, 0].tolist()
+        self.heap = list(zip(keys, range(len(human)), strict=True))
         heapq.heapify(self.heap)
-
-    def _order(self, shard: int) -> int:
-        """The shard with the most room comes first; without a floor, the one that holds least."""
-        return -self.surplus[shard][0] if self.p else self.filled[shard]
+        self.of_origin = [0] * len(ceilings)
+        self.ceilings = [(ceiling.numerator, ceiling.denominator) for ceiling in ceilings]
+        self.most: float = math.inf if budget is None else budget
 
     def exhausted(self, shortest: int) -> bool:
         """Whether not even a document of `shortest` units fits."""
-        full = self.p > 0 and self.p * shortest > -self.heap[0][0]
-        return full or (self.budget is not None and self.total + shortest > self.budget)
+        return (self.p > 0 and self.p * shortest > -self.heap[0][0]) or self.total + shortest > self.most
 
-    def take(self, units: Sequence[int], origin: int) -> int:
-        """The shard that takes a document of so many units, or -1."""
-        length, shard, ceiling = units[0], self.heap[0][1], self.ceilings[origin]
-        if self.budget is not None and self.total + length > self.budget:
-            return -1
-        if ceiling < 1 and ceiling.denominator * (self.of_origin[origin] + length) > ceiling.numerator * (self.total + length):
-            return -1
-        if any(d < self.p * x for d, x in zip(self.surplus[shard], units, strict=True)):
-            return -1
-        self.surplus[shard] = [d - self.p * x for d, x in zip(self.surplus[shard], units, strict=True)]
-        self.total += length
-        self.filled[shard] += length
-        self.of_origin[origin] += length
-        heapq.heapreplace(self.heap, (self._order(shard), shard))
-        return shard
+    def take(self, documents: list[list[int]], origins: list[int]) -> list[int]:
+        """The shard that takes each document of so many units, or -1."""
+        p, heap, surplus, ceilings, of_origin, most = self.p, self.heap, self.surplus, self.ceilings, self.of_origin, self.most
+        total, taken = self.total, []
+        for units, origin in zip(documents, origins, strict=True):
+            length = units[0]
+            grown = total + length
+            share, of = ceilings[origin]
+            if grown > most or (share < of and of * (of_origin[origin] + length) > share * grown):
+                taken.append(-1)
+                continue
+            key, shard = heap[0]
+            left = [d - p * x for d, x in zip(surplus[shard], units, strict=True)]
+            if min(left) < 0:
+                taken.append(-1)
+                continue
+            surplus[shard], total = left, grown
+            of_origin[origin] += length
+            heapq.heapreplace(heap, (-left[0] if p else key + length, shard))
+            taken.append(shard)
+        self.total = total
+        return taken
 
 
 def admit(
@@ -241,24 +193,26 @@ def admit(
     floor: Fraction,
     ceilings: Sequence[Fraction],
     budget: int | None = None,
+    lead: np.ndarray | None = None,
 ) -> np.ndarray:
     """Which shard takes each other document, in the order given: int32, -1 for what is left over.
 
     `human` (shards, units) is the human side of each shard, `others` (documents, units) the candidates and `origins`
-    their index into `ceilings`. A document goes to the shard with the most room, and is left over where it does not
-    fit; the next one is tried. The totals then keep the floor in each shard and unit, the ceilings in the first unit
-    over the whole mix, and the budget.
+    their index into `ceilings`. `lead` (shards, units) is what a reader may hold back of the human side (`longest`).
+    A document goes to the shard with the most room, and is left over where it does not fit; the next one is tried.
+    The totals then keep the floor in each shard and unit, without what is held back, the ceilings in the first unit
+    over the whole mix, and the budget. A shard of which all could be held back takes nothing of any length.
     """
     result = np.full(len(others), -1, dtype=np.int32)
     if not len(others):
         return result
-    room, shortest = _Room(human, floor, ceilings, budget), int(others[:, 0].min())
+    held = np.zeros_like(human) if lead is None else lead
+    room, shortest = _Room(human, held, floor, ceilings, budget), int(others[:, 0].min())
     for start in range(0, len(others), _BLOCK):
         if room.exhausted(shortest):
             break
         block = slice(start, start + _BLOCK)
-        for i, (units, origin) in enumerate(zip(others[block].tolist(), origins[block].tolist(), strict=True), start):
-            result[i] = room.take(units, origin)
+        result[block] = room.take(others[block].tolist(), origins[block].tolist())
     return result
 
 

@@ -8,7 +8,12 @@ join them. All times are UTC.
 import pyarrow as pa
 
 SCHEMA_VERSION = 4
-"""Version of the datasets' layout; it stands in every manifest, and a reader refuses another one."""
+"""Version of the datasets' layout; it stands in the manifest of each snapshot and run, and a reader refuses another one."""
+
+MIX_SCHEMA_VERSION = 5
+"""The same of a mix, whose layout changes apart from that of snapshots and runs: these stay readable."""
+
+LAYOUTS = {"snapshot": SCHEMA_VERSION, "run": SCHEMA_VERSION, "mix": MIX_SCHEMA_VERSION}
 
 DATA_VERSION = 5
 """Version of what stands in the datasets; it stands in every manifest, and a reader that finds another one says what changed."""
@@ -29,8 +34,13 @@ CHANGES: tuple[tuple[str, int, str], ...] = (
         5,
         "detectors of model text are weighed together, by thresholds set on human text, and the prior goes by month and language",
     ),
+    (
+        "mix",
+        5,
+        "rows of a mix have a stratum, JSON lines are dolma's documents with attributes beside them, and the manifest says what holds in which order",
+    ),
 )
-"""What each version changed, in order: (`schema` or `data`, version, rule)."""
+"""What each version changed, in order: (`schema`, `data` or `mix`, version, rule)."""
 
 ORIGINS = ("human", "machine_generated", "machine_translated", "unknown")
 LEVELS = {
@@ -262,6 +272,7 @@ SELECTION = _schema(
     ("shard", pa.int32(), "shard number, from 0"),
     ("epoch", pa.int32(), "repeat number, from 0"),
     ("rank", pa.string(), "digest of seed and key that orders a class"),
+    ("stratum", pa.string(), "the origin and the values of the columns that divide it, joined by /"),
     ("byte_count", pa.int64(), "UTF-8 bytes of the text"),
 )
 
@@ -277,7 +288,29 @@ SHARD = _schema(
     ("url", pa.string(), "address of the capture"),
     ("date", TIME, "start of the capture interval"),
     ("language", pa.string(), "ISO code of the most likely language"),
+    ("stratum", pa.string(), "the origin and the values of the columns that divide it, joined by /: a label that nothing proves"),
 )
+
+PACKED = _schema(
+    ("input_ids", pa.list_(pa.int32()), "token ids of a row, each row as long as the next; the first is a special one")
+)
+"""A row of a tokenised mix."""
+
+_SPAN = [
+    ("start", pa.int32(), "first position in the row"),
+    ("stop", pa.int32(), "position after the last"),
+    ("offset", pa.int64(), "tokens of the document that stand before"),
+    ("tokens", pa.int64(), "tokens of the whole document"),
+    *(
+        (field.name, field.type, field.metadata[b"doc"].decode())
+        for field in SHARD
+        if field.name not in ("text", "chunk", "chunks")
+    ),
+]
+SPANS = _schema(
+    ("spans", pa.list_(pa.struct([pa.field(name, kind) for name, kind, _ in _SPAN])), "what the row's tokens are, in order")
+)
+"""Row-aligned with `PACKED`: the documents that a row's tokens are of. Positions in no span are specials and padding."""
 
 BANDS = pa.schema(
     field.with_nullable(False)

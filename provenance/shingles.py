@@ -110,7 +110,7 @@ def _form(text: str, special: re.Pattern[str]) -> str:
     return form.lower() if special.search(form) else form
 
 
-def _normalised(texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def normalised(texts: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As `spans`, with those texts replaced that the table alone cannot normalise."""
     kind, _, special = tables()
     data, starts, stops = spans(texts)
@@ -259,7 +259,7 @@ def shingle_hashes(texts: pa.Array | pa.ChunkedArray, options: MinHash) -> tuple
     if options.preset != "lowbackground":
         return slices.shingle_hashes(*spans(texts), FAMILIES[options.preset], options.shingle)
     kind, lower, _ = tables()
-    data, starts, stops = _normalised(texts)
+    data, starts, stops = normalised(texts)
     # A token takes at least two bytes with what ends it: unspaced letters have three. Pages never written cost no memory.
     room = int(((stops - starts + 1) // 2).sum())
     tokens, out = np.empty(room + 1, np.uint64), np.empty(room, np.uint64)

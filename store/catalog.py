@@ -20,6 +20,7 @@ from store import files, revocation
 from store.errors import CheckFailed, UsageError
 from store.manifest import MANIFEST, MANIFESTS, Opened, open_any, open_mix
 from store.revocation import Revocations
+from store.shard_views import pieces, shards_of
 from store.sql import best_leaves, insert, pattern, quote, register, spill_folder
 
 if TYPE_CHECKING:
@@ -117,8 +118,8 @@ def connect(target: str | Opened, revoked: Revocations | None = None) -> "duckdb
     """An in-memory DuckDB connection with the views of a run, a snapshot (`URL` or `URL@ID`), a mix or a folder of mixes.
 
     Views: one per dataset (`documents`, `rejects`, ... ; a mix has `shards`, with the number of the `shard` and of the
-    `row` in it), `evidence_wide` (one row per document: its tags and a column per signal), `files` (path, size, sha256,
-    rows) and `manifest` (key, value; nested keys are joined by dots). In a folder of mixes, `shards` has the `mix` (its
+    `row` in it, and `pieces`, the same with the texts' lengths in their place, see `store.shard_views`), `evidence_wide` (one row
+    per document: its tags and a column per signal), `files` (path, size, sha256, rows) and `manifest` (key, value; nested keys are joined by dots). In a folder of mixes, `shards` has the `mix` (its
     folder) as first column, and `mixes` has mix, id and snapshot. Times are UTC.
 
     With a verified list there are `revoked` (kind, value, reason) and, of a snapshot, `lowered` (key, bytes, the levels
@@ -204,8 +205,10 @@ def _create_views(con: "duckdb.DuckDBPyConnection", opened: Opened) -> None:
     schemas = _VIEWS.get(opened.kind)
     if schemas is None:
         raise UsageError(f"{opened.url} is a {opened.kind}, and only {', '.join(KINDS)} can be queried.")
-    listed = {entry["path"].split("/")[0] for entry in opened.manifest["files"] if "/" in entry["path"] and opened.kind != "mixes"}
-    for dataset in sorted({*schemas, *listed} - {"data"}):
+    # The files of a mix are read as its shards, by their format.
+    plain = opened.kind not in ("mix", "mixes")
+    listed = {entry["path"].split("/")[0] for entry in opened.manifest["files"] if "/" in entry["path"] and plain}
+    for dataset in sorted({*schemas, *listed}):
         urls = [url for url in opened.files(dataset) if url.endswith(".parquet")]
         if urls:
             body = f"SELECT * FROM read_parquet({_list([pattern(url) for url in urls])}, hive_partitioning = false)"
@@ -215,11 +218,13 @@ def _create_views(con: "duckdb.DuckDBPyConnection", opened: Opened) -> None:
             continue
         con.execute(f"CREATE VIEW {identifier(dataset)} AS {body}")
     if opened.kind == "mix":
-        con.execute(f"CREATE VIEW shards AS {_shards(con, opened)}")
+        con.execute(f"CREATE VIEW shards AS {shards_of(con, opened, sql_types(con, SHARD))}")
+        con.execute(f"CREATE VIEW pieces AS {pieces(con)}")
     elif opened.kind == "mixes":
-        mixes = each_mix(opened)
-        parts = [f"SELECT {quote(name)} AS mix, * FROM ({_shards(con, mix)})" for name, mix in mixes.items()]
-        con.execute(f"CREATE VIEW shards AS {' UNION ALL '.join(parts)}")
+        mixes, types = each_mix(opened), sql_types(con, SHARD)
+        parts = [f"SELECT {quote(name)} AS mix, * FROM ({shards_of(con, mix, types)})" for name, mix in mixes.items()]
+        con.execute(f"CREATE VIEW shards AS {' UNION ALL BY NAME '.join(parts)}")
+        con.execute(f"CREATE VIEW pieces AS {pieces(con)}")
         columns = {
             "mix": list(mixes),
             "id": [mix.id for mix in mixes.values()],
@@ -242,31 +247,6 @@ FROM documents_as_frozen d LEFT JOIN ({best_leaves()}) best USING (key)"""
 
 def _nothing(types: dict[str, str]) -> str:
     return "SELECT " + ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in types.items()) + " WHERE false"
-
-
-def _shards(con: "duckdb.DuckDBPyConnection", opened: Opened) -> str:
-    """All shards in the manifest's order, whatever their format; rows are numbered from 0 in the order of the file."""
-    types = sql_types(con, SHARD)
-    columns = ", ".join(map(identifier, types))
-    parts = []
-    for number, url in enumerate(opened.files("data")):
-        if url.endswith(".parquet"):
-            source, row = (
-                f"read_parquet({quote(pattern(url))}, file_row_number = true, hive_partitioning = false)",
-                "file_row_number",
-            )
-        elif ".jsonl" in url.rsplit("/", 1)[-1]:
-            fields = ", ".join(f"{quote(name)}: {quote(kind)}" for name, kind in types.items())
-            source = (
-                f"read_json({quote(pattern(url))}, format = 'newline_delimited', hive_partitioning = false, columns = {{{fields}}})"
-            )
-            row = "row_number() OVER () - 1"
-        else:
-            raise UsageError(
-                f"{url} is a shard of a format that the catalog cannot read; it reads .parquet, .jsonl, .jsonl.gz and .jsonl.zst."
-            )
-        parts.append(f"SELECT {number}::INTEGER AS shard, ({row})::BIGINT AS row, {columns} FROM {source}")
-    return " UNION ALL ".join(parts) or _nothing({"shard": "INTEGER", "row": "BIGINT", **types})
 
 
 def _wide(con: "duckdb.DuckDBPyConnection") -> str:

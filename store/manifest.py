@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 
 from provenance.identity import canonical_json, digest, sha256_hex
-from provenance.schema import CHANGES, DATA_VERSION, SCHEMA_VERSION
+from provenance.schema import CHANGES, DATA_VERSION, LAYOUTS, SCHEMA_VERSION
 from store import files
 from store.errors import CheckFailed, UsageError
 
@@ -93,7 +93,7 @@ def _place(target: str, path: str, data: bytes, work: str | None) -> None:
 
 def write(target: str, body: dict[str, Any], work: str | None = None) -> Opened:
     """Writes the manifest of a run or a mix, and so finishes it."""
-    body = {"schema_version": SCHEMA_VERSION, "data_version": DATA_VERSION, **body}
+    body = {"schema_version": LAYOUTS.get(body["kind"], SCHEMA_VERSION), "data_version": DATA_VERSION, **body}
     data = canonical_json({**body, "id": digest(body)})
     manifest = json.loads(data)
     _place(target, MANIFEST, data, work)
@@ -232,18 +232,19 @@ def _check_paths(kind: str, paths: list[str]) -> None:
 
 
 def changes(what: str, ours: int, theirs: int) -> list[str]:
-    """The rules that changed between two versions of the `schema` or the `data`, oldest first, each with its version."""
+    """The rules that changed between two versions of the `schema`, the `data` or a `mix`, oldest first, each with its version."""
     low, high = sorted((ours, theirs))
     return [f"{kind} {version}: {rule}" for kind, version, rule in CHANGES if kind == what and low < version <= high]
 
 
 def _check_versions(manifest: dict[str, Any], where: str) -> None:
     """Raises `CheckFailed` for what this program cannot read. Older data of the same layout are readable."""
-    for what, ours in (("schema", SCHEMA_VERSION), ("data", DATA_VERSION)):
+    kind = str(manifest["kind"])
+    for what, ours in (("schema", LAYOUTS.get(kind, SCHEMA_VERSION)), ("data", DATA_VERSION)):
         theirs = manifest.get(f"{what}_version")
         if theirs == ours or (what == "data" and (theirs is None or (isinstance(theirs, int) and theirs < ours))):
             continue
-        known = changes(what, ours, theirs) if isinstance(theirs, int) else []
+        known = changes("mix" if (kind, what) == ("mix", "schema") else what, ours, theirs) if isinstance(theirs, int) else []
         raise CheckFailed(
             f"{where} has {what} version {theirs!r} and this program reads {ours}; rows may mean other things "
             f"({'; '.join(known) or 'what changed, this program cannot know'}). Use the version of lowbackground that wrote it."
@@ -266,7 +267,7 @@ def parse(data: bytes, where: str) -> dict[str, Any]:
             raise ValueError("it is no object")
         if not isinstance(manifest.get("kind"), str):
             raise ValueError("it does not say what it describes")
-        readable = manifest.get("schema_version") == SCHEMA_VERSION
+        readable = manifest.get("schema_version") == LAYOUTS.get(manifest["kind"])
         if manifest["kind"] in SHAPES and readable:
             msgspec.convert(manifest, SHAPES[manifest["kind"]])
             _check_paths(manifest["kind"], [entry["path"] for entry in manifest["files"]])

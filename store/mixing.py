@@ -2,13 +2,12 @@
 
 Tables of the connection: `frozen` (the snapshot's documents, each with its best leaf), `crawled` (what the runs kept) and
 `judged` (the same, each with why it may not enter), `near` (of these, what the match found too like a human document),
-`human` and `other` (what may enter, numbered in the order of their class by `position`), `selection` (what enters, with
-its shard) and `proven` (the leaves of what enters).
+`offered` (what of both may enter). `store.strata` divides, filters and orders what is offered, `store.selecting` says what
+enters, and where.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,24 +20,35 @@ PLANNED = SELECTION.append(
 )
 """A shard's plan: `SELECTION`, and where the document stands in the snapshot's tree."""
 
-OF_SNAPSHOT = ("redacted", "revoked")
+OF_SNAPSHOT = ("redacted", "revoked", "near_copies")
 OF_RUNS = ("origin_not_allowed", "crawled_revoked", "equal_to_human", "equal_to_other")
 """Why documents of the snapshot, and kept ones of the runs, can never enter. Of the runs' each has one reason, the first of these."""
 
-_FROZEN = """
-INSERT INTO stored SELECT ?, file_row_number, key, content_id, eligible, byte_count FROM read_parquet(?, file_row_number = true, hive_partitioning = false)"""
+_FACTS = "language VARCHAR, url VARCHAR"
+_STORED = f'CREATE TABLE stored (part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, eligible BOOLEAN, byte_count BIGINT, {_FACTS})'
+_CRAWLED = (
+    'CREATE TABLE crawled (run INTEGER, part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, origin VARCHAR, byte_count BIGINT, '
+    f"{_FACTS}, date TIMESTAMPTZ)"
+)
 
+_FROZEN = """
+INSERT INTO stored SELECT ?, file_row_number, key, content_id, eligible, byte_count, language, {url}
+FROM read_parquet(?, file_row_number = true, hive_partitioning = false)"""
+
+_READ = """
+INSERT INTO crawled SELECT ?, ?, d.file_row_number, key, content_id, origin, byte_count, language, {url}, date
+FROM read_parquet(?, file_row_number = true, hive_partitioning = false) d JOIN tag USING (key) WHERE canonical IS NULL"""
 
 _BOUND = f"""
 CREATE TABLE frozen AS
 WITH best AS ({sql.best_leaves(f"NOT {revocation.condition()}")})
-SELECT part, "row", key, content_id, byte_count, "index" AS leaf_index, attestation,
+SELECT part, "row", key, content_id, byte_count, "index" AS leaf_index, attestation, language, url, date,
   list_position($levels, attestation) - 1 AS level, date_end, payload_digest, s.eligible AND best.eligible AS eligible
 FROM stored s JOIN best USING (key)"""
 
 _HUMAN = f"""
 CREATE TABLE attested AS SELECT * EXCLUDE place FROM (
-  SELECT part, "row", key, content_id, level, attestation, byte_count, leaf_index,
+  SELECT part, "row", key, content_id, level, attestation, byte_count, leaf_index, language, url, date,
     row_number() OVER (PARTITION BY content_id ORDER BY {sql.order_of_survival()}) AS place
   FROM frozen
   WHERE eligible AND level > 0 AND coalesce(epoch_us(date_end) < $cutoff, attestation = 'declared')
@@ -56,23 +66,24 @@ CREATE VIEW judged AS SELECT *, CASE
   WHEN content_id IN (SELECT content_id FROM attested) THEN 'equal_to_human' END AS reason
 FROM crawled"""
 
-_OTHER = """
-CREATE TABLE other AS SELECT *, row_number() OVER (ORDER BY rank, key) - 1 AS position FROM (
-  SELECT part, "row", key, origin, byte_count, sha256(concat($seed, chr(10), key)) AS rank,
-    content_id IN (SELECT content_id FROM crawled JOIN near USING (run, key)) AS near,
+_OFFERED = """
+CREATE TABLE offered AS
+SELECT part, "row", key, 'human' AS origin, byte_count, leaf_index, attestation, false AS near, language, url, date, {rank} AS rank
+FROM attested WHERE level >= $level
+UNION ALL
+SELECT part, "row", key, origin, byte_count, NULL, NULL, near, language, url, date, {rank} FROM (
+  SELECT *, content_id IN (SELECT content_id FROM crawled JOIN near USING (run, key)) AS near,
     row_number() OVER (PARTITION BY content_id ORDER BY run, key) AS place, row_number() OVER (PARTITION BY key ORDER BY run) AS once
   FROM judged WHERE reason IS NULL
 ) WHERE place = 1 AND once = 1"""
 
-_SELECTION = """
-CREATE TABLE selection AS
-SELECT key, part, "row", 'human' AS origin, shard, epoch, rank, byte_count, leaf_index FROM taken_human JOIN human USING (position)
-UNION ALL
-SELECT key, part, "row", origin, shard, 0 AS epoch, rank, byte_count, NULL FROM taken_other JOIN other USING (position)"""
+_OF_SNAPSHOT = {
+    "redacted": "SELECT count(*) FROM stored WHERE key IN (SELECT key FROM leaves WHERE redacted IS NOT NULL)",
+    "revoked": "SELECT count(*) FROM stored WHERE eligible AND key NOT IN (SELECT key FROM frozen)",
+}
 
-_PROVEN = """
-CREATE TABLE proven AS SELECT shard, l.* FROM (SELECT DISTINCT shard, leaf_index FROM selection WHERE leaf_index IS NOT NULL) s
-JOIN leaves l ON l."index" = s.leaf_index ORDER BY shard, leaf_index"""
+_RANK = "('0x' || left(sha256(concat($seed, chr(10), key)), 32))::UHUGEINT"
+"""The first half of a document's rank, as a number."""
 
 
 @dataclass(frozen=True)
@@ -87,19 +98,26 @@ class Part:
 
 
 class Plan:
-    """The candidates of a mix. Give it the snapshot and the runs, then ask for units, then say what is taken."""
+    """The candidates of a mix. Give it the snapshot and the runs, then `offer` what they hold.
 
-    def __init__(self, seed: int, scratch: str):
+    With `urls` the candidates keep their addresses, which strata or a condition may ask for.
+    """
+
+    def __init__(self, seed: int, scratch: str, urls: bool = False):
         self.con = sql.connect(scratch)
-        self.con.execute("SET preserve_insertion_order = false; SET enable_progress_bar = false")
+        self.con.execute("SET preserve_insertion_order = false")
         self.seed = str(seed)
         self.parts: list[Part] = []
-        self.con.execute(
-            'CREATE TABLE stored (part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, eligible BOOLEAN, byte_count BIGINT)'
-        )
-        self.con.execute(
-            'CREATE TABLE crawled (run INTEGER, part INTEGER, "row" BIGINT, key VARCHAR, content_id VARCHAR, origin VARCHAR, byte_count BIGINT)'
-        )
+        self.supply: dict[str, dict[str, int]] = {}
+        """Human documents and bytes that are there at each attestation level; known when they are offered."""
+        self.crawled: dict[str, dict[str, int]] = {}
+        """Kept documents and bytes of the runs, by origin; known when they are offered."""
+        self._kept_out: dict[str, int] = {}
+        self._steps: dict[str, dict[str, int]] = {}
+        self.urls = urls
+        self._url = "url" if urls else "NULL"
+        self.con.execute(_STORED)
+        self.con.execute(_CRAWLED)
         self.con.execute("CREATE TABLE near (run INTEGER, key VARCHAR)")
         self.con.execute("CREATE TABLE tagged (origin VARCHAR, documents BIGINT)")
         self.con.execute("CREATE TABLE revoked (kind VARCHAR NOT NULL, value VARCHAR NOT NULL, reason VARCHAR)")
@@ -123,41 +141,10 @@ class Plan:
         """
         sql.view(self.con, "leaves", leaves, LEAVES)
         for part in parts:
-            self.con.execute(_FROZEN, [len(self.parts), self._readable(part.url)])
+            self.con.execute(_FROZEN.format(url=self._url), [len(self.parts), self._readable(part.url)])
             self.parts.append(part)
         self.con.execute(_BOUND, {"levels": list(ATTESTATIONS)})
         self.con.execute(_HUMAN, {"cutoff": cutoff_us})
-
-    def kept_out(self) -> dict[str, int]:
-        """Documents that can never enter, by reason.
-
-        Of the snapshot: `redacted` ones, and eligible ones of which all leaves are `revoked`. Of what `crawled` counts: those of
-        an origin that is not allowed, in any of the runs; those whose keys are revoked; those that equal a human document of the
-        snapshot, at any attestation, which a run keeps where they are protected; and those that equal another one of the runs,
-        or are the same document. What is neither taken nor one of these is `left_over`.
-        """
-        queries = {
-            "redacted": "SELECT count(*) FROM stored WHERE key IN (SELECT key FROM leaves WHERE redacted IS NOT NULL)",
-            "revoked": "SELECT count(*) FROM stored WHERE eligible AND key NOT IN (SELECT key FROM frozen)",
-        }
-        found = {name: int(self.con.execute(query).fetchall()[0][0]) for name, query in queries.items()}
-        judged = dict(self.con.execute("SELECT reason, count(*) FROM judged GROUP BY reason").fetchall())
-        entering = self.con.execute("SELECT count(*) FROM other").fetchall()[0][0]
-        return found | {name: judged.get(name, 0) for name in OF_RUNS} | {"equal_to_other": judged.get(None, 0) - entering}
-
-    def supply(self) -> dict[str, dict[str, int]]:
-        """Human documents and bytes that are there at each attestation level."""
-        rows = self.con.execute("SELECT attestation, count(*), sum(byte_count)::BIGINT FROM attested GROUP BY ALL").fetchall()
-        found = {level: {"documents": number, "bytes": size} for level, number, size in rows}
-        return {level: found.get(level, {"documents": 0, "bytes": 0}) for level in ATTESTATIONS[1:]}
-
-    def attest(self, minimum: str) -> None:
-        """Makes `human` of what reaches a level, in the order of the seed."""
-        self.con.execute(
-            "CREATE TABLE human AS SELECT *, row_number() OVER (ORDER BY rank, key) - 1 AS position FROM ("
-            "SELECT *, sha256(concat($seed, chr(10), key)) AS rank FROM attested WHERE level >= $level)",
-            {"seed": self.seed, "level": ATTESTATIONS.index(minimum)},
-        )
 
     def crawl(
         self, run: int, parts: Sequence[Part], tags: Iterable[str], matches: Iterable[str] = (), versions: Sequence[str] = ()
@@ -172,127 +159,83 @@ class Plan:
             )
         self.con.execute("INSERT INTO tagged SELECT origin, count(*) FROM tag GROUP BY origin")
         for part in parts:
-            self.con.execute(
-                "INSERT INTO crawled SELECT ?, ?, d.file_row_number, key, content_id, origin, byte_count "
-                "FROM read_parquet(?, file_row_number = true, hive_partitioning = false) d JOIN tag USING (key) WHERE canonical IS NULL",
-                [run, len(self.parts), self._readable(part.url)],
-            )
+            self.con.execute(_READ.format(url=self._url), [run, len(self.parts), self._readable(part.url)])
             self.parts.append(part)
         for url in matches:
             self.con.execute(_NEAR, {"run": run, "file": self._readable(url), "versions": [*versions, ""]})
         self.con.execute("DROP TABLE tag")
 
-    def allow(self, origins: Sequence[str]) -> None:
-        """Makes `other` of the crawled documents of some origins, one per content id, in the order of the seed."""
+    def offer(self, minimum: str, origins: Sequence[str]) -> None:
+        """Makes `offered` of the human documents that reach a level, and of the crawled documents of some origins, one per
+        content id, each with its rank in the order of the seed. What was read goes, when it has been counted."""
         self.con.execute("CREATE TABLE allowed AS SELECT unnest($origins) AS origin", {"origins": [*origins, ""]})
         self.con.execute(_JUDGED)
-        self.con.execute(_OTHER, {"seed": self.seed})
+        self.con.execute(_OFFERED.format(rank=_RANK), {"seed": self.seed, "level": ATTESTATIONS.index(minimum)})
+        self.con.execute("CREATE TABLE parts (part INTEGER, source VARCHAR)")
+        sources = pa.array([part.source for part in self.parts], pa.string())
+        numbers = pa.array(range(len(self.parts)), pa.int32())
+        sql.insert(self.con, "parts", [pa.record_batch([numbers, sources], ["part", "source"])])
+        self._count()
+        self.con.execute("DROP VIEW judged")
+        for table in ("crawled", "attested", "frozen", "stored", "near", "tagged"):
+            self.con.execute(f"DROP TABLE {table}")
 
-    def survival(self, origins: Sequence[str]) -> dict[str, dict[str, int]]:
-        """Documents by origin at each step of the way into the mix. To be said after `take`.
-
-        What the snapshot offers as `frozen` and, at the level asked for, as `attested`; of the runs all `documents`, those `kept`, those
-        left out for each reason of `OF_RUNS`, and those that `may_enter`; and of both what is `in_shards`.
-        """
+    def _count(self) -> None:
+        """Counts what was read, by level, origin and reason."""
+        rows = self.con.execute("SELECT attestation, count(*), sum(byte_count)::BIGINT FROM attested GROUP BY ALL").fetchall()
+        found = {level: {"documents": number, "bytes": size} for level, number, size in rows}
+        self.supply = {level: found.get(level, {"documents": 0, "bytes": 0}) for level in ATTESTATIONS[1:]}
+        rows = self.con.execute(
+            "SELECT origin, count(*), sum(byte_count)::BIGINT FROM crawled GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+        self.crawled = {origin: {"documents": number, "bytes": size} for origin, number, size in rows}
+        for name, query in _OF_SNAPSHOT.items():
+            self._kept_out[name] = int(self.con.execute(query).fetchall()[0][0])
         queries = {
             "frozen": "SELECT 'human', count(*) FROM attested",
-            "attested": "SELECT 'human', count(*) FROM human",
+            "attested": "SELECT 'human', count(*) FROM offered WHERE origin = 'human'",
             "documents": "SELECT origin, sum(documents)::BIGINT FROM tagged GROUP BY origin",
             "kept": "SELECT origin, count(*) FROM crawled GROUP BY origin",
             **{
                 name: f"SELECT origin, count(*) FROM judged WHERE reason = {sql.quote(name)} GROUP BY origin"
                 for name in OF_RUNS[:-1]
             },
-            "may_enter": "SELECT origin, count(*) FROM other GROUP BY origin",
-            "in_shards": "SELECT origin, count(DISTINCT key) FROM selection GROUP BY origin",
+            "may_enter": "SELECT origin, count(*) FROM offered WHERE origin != 'human' GROUP BY origin",
         }
-        counts = {step: dict(self.con.execute(query).fetchall()) for step, query in queries.items()}
-        found = {step: {origin: number.get(origin, 0) for origin in origins} for step, number in counts.items()}
-        gone = [found[step] for step in (*OF_RUNS[:-1], "may_enter")]
-        return found | {OF_RUNS[-1]: {origin: found["kept"][origin] - sum(step[origin] for step in gone) for origin in origins}}
+        self._steps = {step: dict(self.con.execute(query).fetchall()) for step, query in queries.items()}
+        gone = [self._steps[step] for step in (*OF_RUNS[:-1], "may_enter")]
+        twice = {origin: kept - sum(step.get(origin, 0) for step in gone) for origin, kept in self._steps["kept"].items()}
+        self._steps[OF_RUNS[-1]] = twice
+        self._kept_out |= {name: sum(self._steps[name].values()) for name in OF_RUNS}
 
-    def crawled(self) -> dict[str, dict[str, int]]:
-        """Kept documents and bytes of the runs, by origin."""
-        rows = self.con.execute(
-            "SELECT origin, count(*), sum(byte_count)::BIGINT FROM crawled GROUP BY ALL ORDER BY ALL"
-        ).fetchall()
-        return {origin: {"documents": number, "bytes": size} for origin, number, size in rows}
+    def kept_out(self) -> dict[str, int]:
+        """Documents that can never enter, by reason.
 
-    def wanted(self, part: int) -> np.ndarray:
-        """Rows of a part that may enter, sorted."""
-        query = 'SELECT "row" FROM human WHERE part = $part UNION ALL SELECT "row" FROM other WHERE part = $part ORDER BY 1'
-        return self.con.execute(query, {"part": part}).fetchnumpy()["row"]
+        Of the snapshot: `redacted` ones, eligible ones of which all leaves are `revoked`, and near copies of each other beyond the
+        passes that a cluster of them may make. Of what `crawled` counts: those of
+        an origin that is not allowed, in any of the runs; those whose keys are revoked; those that equal a human document of the
+        snapshot, at any attestation, which a run keeps where they are protected; and those that equal another one of the runs,
+        or are the same document. What is none of these, passes the filter and is not taken is `left_over`.
+        """
+        crowded = int(self.con.execute("SELECT count(*) FROM crowded").fetchall()[0][0])
+        return {name: crowded if name == "near_copies" else self._kept_out[name] for name in (*OF_SNAPSHOT, *OF_RUNS)}
+
+    def survival(self, origins: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Documents by origin at each step of the way into the mix. To be said after `selecting.take`.
+
+        What the snapshot offers as `frozen` and, at the level asked for, as `attested`; of the runs all `documents`, those `kept`, those
+        left out for each reason of `OF_RUNS`, and those that `may_enter`; and of both what the filter has `passed`, and what is `in_shards`.
+        """
+        last = {
+            "passed": "SELECT origin, count(*) FROM offered o SEMI JOIN passed p ON o.rowid = p.id GROUP BY origin",
+            "in_shards": "SELECT origin, count(*) FROM selection WHERE epoch = 0 GROUP BY origin",
+        }
+        counts = self._steps | {step: dict(self.con.execute(query).fetchall()) for step, query in last.items()}
+        return {step: {origin: number.get(origin, 0) for origin in origins} for step, number in counts.items()}
 
     def count_tokens(self, counts: Iterable[tuple[int, np.ndarray, np.ndarray]]) -> None:
-        """Takes token counts: part, rows, tokens."""
+        """Makes `tokens` of token counts: part, rows, tokens."""
         self.con.execute('CREATE TABLE tokens (part INTEGER, "row" BIGINT, tokens BIGINT)')
-        for part, rows, numbers in counts:
-            table = pa.table(
-                {
-                    "part": pa.array([part] * len(rows), pa.int32()),
-                    "row": pa.array(rows, pa.int64()),
-                    "tokens": pa.array(numbers, pa.int64()),
-                }
-            )
-            self.con.register("counted", table)
-            self.con.execute("INSERT INTO tokens SELECT * FROM counted")
-            self.con.unregister("counted")
-
-    def units(self, table: str, units: Sequence[str]) -> np.ndarray:
-        """Shape (documents, units): the lengths of the candidates of a class in its order."""
-        columns = {"bytes": "byte_count", "documents": "1::BIGINT", "tokens": "tokens"}
-        join = 'LEFT JOIN tokens USING (part, "row")' if "tokens" in units else ""
-        query = (
-            f"SELECT {', '.join(f'{columns[unit]} AS u{i}' for i, unit in enumerate(units))} FROM {table} {join} ORDER BY position"
-        )
-        found = self.con.execute(query).fetchnumpy()
-        return np.stack([np.asarray(found[f"u{i}"], dtype=np.int64) for i in range(len(units))], axis=1)
-
-    def origins(self, origins: Sequence[str]) -> np.ndarray:
-        """Origin of each other candidate, as its index in `origins`."""
-        query = "SELECT list_position(?, origin) - 1 AS o FROM other ORDER BY position"
-        return np.asarray(self.con.execute(query, [[*origins, ""]]).fetchnumpy()["o"], dtype=np.int64)
-
-    def take(self, human: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
-        """Says what enters: columns `position`, `shard` and, for human, `epoch`."""
-        self.con.register("taken_human", pa.table(human))
-        self.con.register("taken_other", pa.table(other))
-        self.con.execute(_SELECTION)
-        self.con.execute(_PROVEN)
-
-    def shard(self, shard: int) -> pa.Table:
-        """The plan of one shard: human documents epoch by epoch, then the others, each class in its order."""
-        rows = self.con.sql(
-            "SELECT * FROM selection WHERE shard = ? ORDER BY leaf_index IS NULL, epoch, rank, key", params=[shard]
-        ).to_arrow_table()
-        numbers = rows["part"].to_pylist()
-        columns: dict[str, Any] = {name: rows[name] for name in rows.column_names}
-        columns["source"] = pa.array([self.parts[i].source for i in numbers], pa.string())
-        columns["part"] = pa.array([self.parts[i].path for i in numbers], pa.string())
-        return pa.table(
-            {name: columns[name].cast(kind) for name, kind in zip(PLANNED.names, PLANNED.types, strict=True)}, schema=PLANNED
-        )
-
-    def proofs(self, shard: int) -> pa.Table:
-        """The leaves of the human documents of one shard (schema `LEAVES`), in the tree's order."""
-        query = 'SELECT * EXCLUDE shard FROM proven WHERE shard = ? ORDER BY "index"'
-        return self.con.sql(query, params=[shard]).to_arrow_table().cast(LEAVES)
-
-    def rows(self, part: int) -> pa.Table:
-        """Which rows of a part are read, and the shard that each goes to; a repeated document once."""
-        query = 'SELECT DISTINCT "row", shard FROM selection WHERE part = ? ORDER BY shard, "row"'
-        return self.con.sql(query, params=[part]).to_arrow_table()
-
-    def near_human(self) -> dict[str, int]:
-        """Documents and bytes among the others that entered though the match found them to be near copies of human documents, or
-        that equal such a near copy."""
-        query = "SELECT count(*), coalesce(sum(byte_count), 0)::BIGINT FROM other SEMI JOIN taken_other USING (position) WHERE near"
-        number, size = self.con.execute(query).fetchall()[0]
-        return {"documents": number, "bytes": size}
-
-    def left_over(self) -> dict[str, dict[str, int]]:
-        """Documents and bytes of allowed origins that did not enter, by origin."""
-        rows = self.con.execute(
-            "SELECT origin, count(*), sum(byte_count)::BIGINT FROM other ANTI JOIN taken_other USING (position) GROUP BY ALL ORDER BY ALL"
-        ).fetchall()
-        return {origin: {"documents": number, "bytes": size} for origin, number, size in rows}
+        kinds = pa.schema([("part", pa.int32()), ("row", pa.int64()), ("tokens", pa.int64())])
+        batches = (pa.record_batch([np.full(len(rows), part), rows, numbers], schema=kinds) for part, rows, numbers in counts)
+        sql.insert(self.con, "tokens", batches)

@@ -27,6 +27,7 @@ def connect(scratch: str) -> "duckdb.DuckDBPyConnection":
 
     con = duckdb.connect(":memory:")
     con.execute("set TimeZone = 'UTC'; set autoinstall_known_extensions = false; set autoload_known_extensions = false")
+    con.execute("set enable_progress_bar = false")
     local = files.is_local(scratch)
     spill = files.join(files.split_url(scratch)[1], "spill") if local else spill_folder()
     # DuckDB makes the folder itself and not those above it, and a stage may spill before it has written anything.

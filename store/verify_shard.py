@@ -4,27 +4,24 @@ Shares nothing with what writes shards but hashing, schemas and the readers of t
 """
 
 import hashlib
-import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from provenance.identity import LEAF_VERSION, Leaf, leaf_hash, multiproof_root
-from provenance.schema import ATTESTATIONS, ORIGINS
+from provenance.identity import Leaf
+from provenance.schema import ORIGINS
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LONGEST_LEAF = 1 << 20
-REQUIRED = ("text", "key", "origin", "attestation", "chunk", "chunks", "epoch")
-
-_LEAF = msgspec.json.Decoder(tuple[str, str, str, int, str, str, str, str, bool, str, str, str, str])
+REQUIRED = ("text", "key", "origin", "attestation", "chunk", "chunks", "epoch", "stratum")
+STRATA = 10_000
+"""Most strata that a mix may have."""
 
 
 class Wrong(ValueError):
@@ -52,61 +49,6 @@ def moment(text: str) -> datetime:
     return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
-def read_leaves(packed: bytes, terms: Terms) -> tuple[dict[str, Leaf], dict[int, bytes]]:
-    """The leaves of a shard's human documents, by key, and their hashes by index in the tree.
-
-    Raises `Wrong` (or `ValueError`) unless each is eligible, attested well enough and captured before the cutoff.
-    """
-    found: dict[str, Leaf] = {}
-    bound: dict[int, bytes] = {}
-    last = -1
-    for line in _lines(packed):
-        number, _, data = line.partition(b" ")
-        if not number.isdigit() or (index := int(number)) <= last:
-            raise Wrong(f"leaf index {number[:40]!r} is no number above the one before")
-        version, *fields = _LEAF.decode(data)
-        leaf = Leaf._make(fields)
-        if version != LEAF_VERSION:
-            raise Wrong(f"leaf {index} is of version {version!r}, and {LEAF_VERSION!r} is known")
-        _check_leaf(leaf, terms)
-        if leaf.key in found:
-            raise Wrong(f"two leaves have the key {leaf.key}")
-        found[leaf.key], bound[index], last = leaf, leaf_hash(data), index
-    return found, bound
-
-
-def prove(bound: dict[int, bytes], hashes: bytes, terms: Terms) -> None:
-    """Raises `Wrong` (or `ValueError`) unless leaves and hashes give the root of the snapshot's tree."""
-    if len(hashes) % 32:
-        raise Wrong(f"the proof has {len(hashes)} bytes, which is no number of hashes")
-    if bound:
-        root = multiproof_root(terms.tree_size, bound, [hashes[i : i + 32] for i in range(0, len(hashes), 32)])
-        if root.hex() != terms.tree_root:
-            raise Wrong(f"the leaves and hashes give the tree root {root.hex()}, and the snapshot has {terms.tree_root}")
-    elif hashes:
-        raise Wrong("there are hashes that prove no leaf")
-
-
-def _lines(packed: bytes) -> Iterator[bytes]:
-    stream: Any = pa.CompressedInputStream(pa.BufferReader(packed), "zstd")
-    with io.BufferedReader(stream, 1 << 20) as lines:
-        while line := lines.readline(LONGEST_LEAF):
-            yield line
-
-
-def _check_leaf(leaf: Leaf, terms: Terms) -> None:
-    """Whether a leaf may count as human in this mix."""
-    if not leaf.eligible:
-        raise Wrong(f"document {leaf.key} is in the snapshot but not eligible as human")
-    if leaf.attestation not in ATTESTATIONS or ATTESTATIONS.index(leaf.attestation) < terms.minimum:
-        raise Wrong(f"document {leaf.key} is attested {leaf.attestation!r}, below the mix's {ATTESTATIONS[terms.minimum]!r}")
-    if not leaf.date_end:
-        if leaf.attestation != "declared":
-            raise Wrong(f"document {leaf.key} is attested {leaf.attestation!r} and has no capture time")
-    elif moment(leaf.date_end) >= terms.cutoff:
-        raise Wrong(f"the capture of document {leaf.key} ended {leaf.date_end}, not before the cutoff {terms.cutoff.isoformat()}")
-
-
 @dataclass
 class Found:
     """What a shard's rows add up to."""
@@ -119,6 +61,8 @@ class Found:
     digests: bytes = b""
     """First 16 bytes of the text digests of its human documents."""
     text_bytes: int = 0
+    unverified: int = 0
+    """Human documents whose texts could not be held to their leaves without the snapshot."""
 
 
 @dataclass
@@ -145,17 +89,16 @@ class Rows:
         self.least: dict[str, int] = {}
         self.totals = {unit: {"human": 0, "total": 0} for unit in terms.units}
         self.measures = ("rows", "documents", "bytes", *(("tokens",) if "tokens" in terms.units else ()))
-        self.counts: dict[str, dict[str, Counter[str]]] = {"origins": {}, "attestations": {}, "witnesses": {}}
+        groups = ("origins", "strata", "attestations", "witnesses", "years")
+        self.counts: dict[str, dict[str, Counter[str]]] = {name: {} for name in groups}
         self.keys: list[bytes] = []
 
-    def take(self, batch: pa.RecordBatch) -> None:
-        """Checks the next rows of the shard."""
+    def take(self, batch: pa.RecordBatch) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        """Checks the next rows of the shard; returns human units and all units of each, by unit."""
         for name in REQUIRED:
             if batch.column(name).null_count:
                 raise Wrong(f"column {name} has no value in one of the rows from {self.found.rows}")
-        origins = set(pc.unique(batch.column("origin")).to_pylist())
-        if not origins <= set(ORIGINS):
-            raise Wrong(f"a row has the origin {sorted(origins - set(ORIGINS))[0]!r}, which is none")
+        _check_labels(batch)
         human = pc.equal(batch.column("origin"), "human").to_numpy(zero_copy_only=False)
         sizes = pc.binary_length(batch.column("text")).to_numpy().astype(np.int64)
         chunk, chunks, epoch = (batch.column(name).to_numpy() for name in ("chunk", "chunks", "epoch"))
@@ -169,6 +112,7 @@ class Rows:
         self._count(batch, human, lengths, chunk)
         self.found.rows += batch.num_rows
         self.found.text_bytes += int(sizes.sum())
+        return {unit: (np.where(human, lengths[unit], 0), lengths[unit]) for unit in self.terms.units}
 
     def _lengths(
         self, batch: pa.RecordBatch, human: np.ndarray, sizes: np.ndarray, chunk: np.ndarray, chunks: np.ndarray
@@ -177,8 +121,7 @@ class Rows:
         early or late."""
         lengths = {"bytes": sizes, "documents": np.where(human, chunk == chunks - 1, chunk == 0).astype(np.int64)}
         if self.tokenizer is not None:
-            encoded = self.tokenizer.encode_batch(batch.column("text").to_pylist(), add_special_tokens=False)
-            lengths["tokens"] = np.array([len(one.ids) for one in encoded], np.int64)
+            lengths["tokens"] = self.tokenizer.counts(batch.column("text").to_pylist())
         return lengths
 
     def _floor(self, human: np.ndarray, lengths: dict[str, np.ndarray]) -> None:
@@ -257,21 +200,25 @@ class Rows:
     def _count(self, batch: pa.RecordBatch, human: np.ndarray, lengths: dict[str, np.ndarray], chunk: np.ndarray) -> None:
         measured = {"rows": np.ones(len(human), np.int64), "documents": (chunk == 0).astype(np.int64), "bytes": lengths["bytes"]}
         measured |= {"tokens": lengths["tokens"]} if "tokens" in lengths else {}
-        self._group("origins", batch.column("origin"), measured, np.ones(len(human), bool))
+        everything = np.ones(len(human), bool)
+        self._group("origins", batch.column("origin"), measured, everything)
+        self._group("strata", batch.column("stratum"), measured, everything)
         self._group("attestations", batch.column("attestation"), measured, human)
-        of = self.leaves
-        witnesses = [
-            of[key].witness if ours else "" for key, ours in zip(batch.column("key").to_pylist(), human.tolist(), strict=True)
-        ]
-        self._group("witnesses", pa.array(witnesses, pa.string()), measured, human)
+        of = [self.leaves[key] for key in batch.column("key").filter(pa.array(human)).to_pylist()]
+        ours = {unit: values[human] for unit, values in measured.items()}
+        self._group("witnesses", pa.array([leaf.witness for leaf in of], pa.string()), ours, everything[: len(of)])
+        self._group("years", pa.array([year(leaf) for leaf in of], pa.string()), ours, everything[: len(of)])
+        if len(self.counts["strata"]) > STRATA:
+            raise Wrong(f"the rows name more than {STRATA:,} strata")
 
-    def _group(self, name: str, labels: pa.Array, measured: dict[str, np.ndarray], among: np.ndarray) -> None:
+    def _group(self, name: str, labels: pa.Array, measured: Mapping[str, np.ndarray], among: np.ndarray) -> None:
         encoded = labels.dictionary_encode()
-        codes = encoded.indices.to_numpy()
-        for code, label in enumerate(encoded.dictionary.to_pylist()):
-            chosen = among & (codes == code)
-            if chosen.any():
-                self.counts[name].setdefault(label, Counter()).update({unit: int(v[chosen].sum()) for unit, v in measured.items()})
+        codes = encoded.indices.to_numpy()[among]
+        # A batch's units are far below 2^53, where sums of doubles are exact.
+        sums = {unit: np.bincount(codes, values[among]).astype(np.int64).tolist() for unit, values in measured.items()}
+        for code in np.unique(codes).tolist():
+            group = self.counts[name].setdefault(encoded.dictionary[code].as_py(), Counter())
+            group.update({unit: values[code] for unit, values in sums.items()})
 
     def end(self) -> Found:
         """What the rows added up to, after the last one. Raises `Wrong` for documents that are not whole or stand twice."""
@@ -292,6 +239,21 @@ class Rows:
         for name, groups in self.counts.items():
             found.counts[name] = {label: dict(group) for label, group in sorted(groups.items())}
         return found
+
+
+def _check_labels(batch: pa.RecordBatch) -> None:
+    """Raises `Wrong` for an origin that is none, or a stratum of another origin than its row's."""
+    pairs = pa.table({name: batch.column(name) for name in ("origin", "stratum")}).group_by(["origin", "stratum"]).aggregate([])
+    for origin, stratum in zip(pairs["origin"].to_pylist(), pairs["stratum"].to_pylist(), strict=True):
+        if origin not in ORIGINS:
+            raise Wrong(f"a row has the origin {origin[:40]!r}, which is none")
+        if stratum.partition("/")[0] != origin:
+            raise Wrong(f"a row of origin {origin} has the stratum {stratum[:40]!r}, which is one of another origin")
+
+
+def year(leaf: Leaf) -> str:
+    """The year, in UTC, in which the capture of a leaf began; `none` where it shows no time."""
+    return f"{moment(leaf.date).year:04d}" if leaf.date else "none"
 
 
 def _microseconds(text: str) -> int | None:

@@ -1,6 +1,7 @@
 """Small snapshots and runs for the tests of `mix`, written straight from the schemas; documents of any length."""
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from pipelines import stage as stages
 from pipelines.stage import Stage
 from pipelines.target import Target
 from provenance import bands, minhash, postings, schema, shingles
-from provenance.floor import Mix
 from provenance.identity import Leaf, Tree, content_id
 from provenance.minhash import MinHash
+from provenance.mixture import Mix
 from provenance.schema import DATA_VERSION, DOCUMENTS, LEAVES, SCHEMA_VERSION, SNAPSHOT_DOCUMENTS, TAGS
-from store import index, manifest, tables
+from store import index, manifest, scores, tables
 from store.manifest import Opened
 from store.revocation import Revocations
 
@@ -262,13 +263,21 @@ class Here:
         return of.receipts()
 
 
-def make(into: Path, frozen: Opened, crawled: list[Opened], revoked: Revocations | None = None, **options: Any) -> Opened:
-    """A mix, made in this process."""
+def make(
+    into: Path,
+    frozen: Opened,
+    crawled: list[Opened],
+    revoked: Revocations | None = None,
+    scored: Sequence[str] = (),
+    **options: Any,
+) -> Opened:
+    """A mix, made in this process; `scored` are tables of scores."""
     config = Mix(**({"min_attestation": "captured"} | options))
     plain, tokenizer = mix.settings(config)
+    order = mix.Order(config, plain, frozen, crawled, tokenizer, revoked, tuple(scores.opened(scored)))
     with Target(str(into), "mix") as target:
-        planned = planning.plan(config, frozen, crawled, target.work, revoked=revoked)
-        return mix.write(target, mix.Order(config, plain, frozen, crawled, tokenizer, revoked), planned, Here())
+        planned = planning.plan(config, frozen, crawled, target.work, Here(), tokenizer, order.scores, revoked)
+        return mix.write(target, order, planned, Here())
 
 
 def standard(folder: Path, humans: int = 30, others: int = 60) -> tuple[Opened, Opened]:

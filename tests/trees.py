@@ -126,7 +126,7 @@ def mix(
     """A mix of one shard: these documents of a snapshot in so many chunks and epochs, and some that are not human."""
     held = {row["leaf"]: row["index"] for row in tables.read(frozen.files("leaves"), ["leaf", "index"]).to_pylist()}
     proven = sorted((held[row["leaf"]], leaf_data(row)) for row in humans)
-    common = {"id": "", "chunk": 0, "chunks": 1, "url": None, "language": "en"}
+    common = {"id": "", "chunk": 0, "chunks": 1, "url": None, "language": "en", "stratum": "any"}
     rows = []
     for epoch, row, chunk in itertools.product(range(epochs), humans, range(chunks)):
         step = -(-len(row["text"]) // chunks)
@@ -151,6 +151,8 @@ def mix(
         "kind": "mix",
         "floor": floor,
         "units": ["bytes", "documents", "tokens"],
+        "config": {"mix": {"format": "parquet"}},
+        "shards": [{"path": f"data/{name}.parquet", "rows": len(rows)}],
         "snapshot": {"id": frozen.id, "cutoff": frozen.manifest["cutoff"]},
         "files": manifest.sorted_files(listing),
     }

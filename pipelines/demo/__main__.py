@@ -125,9 +125,10 @@ def run(folder: Path) -> int:
     verb("curate", second, "--into", curated, "--against", snapshot)
     verb("query", curated, "origin_by_month")
     verb("mix", curated, "--snapshot", snapshot, "--floor", FLOOR, "--min-attestation", LEVEL, "--into", mix)
-    for target in (snapshot, curated, mix):
+    for target in (snapshot, curated):
         verb("verify", target, "--anchor", anchor)
-    verb("report", mix, "--anchor", anchor, "--out", f"{mix}.html")
+    verb("verify", mix, "--anchor", anchor, "--max-cutoff", cutoff)
+    verb("report", mix, "--anchor", anchor, "--max-cutoff", cutoff, "--out", f"{mix}.html")
     verb("report", curated, "--mix", mix, "--out", f"{curated}.html")
     found = outcome.outcomes(curated, snapshot, truth)
     print()

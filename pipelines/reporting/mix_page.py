@@ -3,7 +3,7 @@
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from pipelines.reporting import page, shares, svg
+from pipelines.reporting import mix_parts, page, shares, svg
 from pipelines.reporting.markup import (
     LEVEL_WORDS,
     ORIGIN_LABELS,
@@ -21,6 +21,7 @@ from pipelines.reporting.markup import (
 )
 from pipelines.reporting.page import ORIGIN_SERIES, figure, nothing, notice, rows, section
 from provenance.schema import ORIGINS
+from store import shards
 from store.catalog import flatten, named_queries
 from store.manifest import Opened
 from store.mixing import OF_RUNS, OF_SNAPSHOT
@@ -39,12 +40,18 @@ POINTS = 240
 
 RUNNING = """
 CREATE TEMP TABLE running AS
-SELECT shard, row, sum(CASE WHEN origin = 'human' THEN bytes ELSE 0 END) OVER prefix AS human, sum(bytes) OVER prefix AS total
-FROM (SELECT shard, row, origin, strlen(text)::HUGEINT AS bytes FROM shards)
+SELECT shard, row, sum(human) OVER prefix AS human, sum(total) OVER prefix AS total FROM ({rows})
 WINDOW prefix AS (PARTITION BY shard ORDER BY row)
 """
+ROWS = {
+    "bytes": "SELECT shard, row, CASE WHEN origin = 'human' THEN bytes ELSE 0 END::HUGEINT AS human, bytes::HUGEINT AS total FROM pieces",
+    # A row of packed tokens is of several documents.
+    "tokens": "SELECT shard, row, coalesce(sum(tokens) FILTER (origin = 'human'), 0)::HUGEINT AS human, sum(tokens)::HUGEINT AS total "
+    "FROM pieces GROUP BY shard, row",
+}
+"""The human and all units of each row, by what the rows of a format are counted in."""
 SHARDS = """
-SELECT shard, count(*) AS rows, max(total)::BIGINT AS bytes, max(human)::BIGINT AS human_bytes, min({surplus}) AS least,
+SELECT shard, count(*) AS rows, max(total)::BIGINT AS units, max(human)::BIGINT AS human_units, min({surplus}) AS least,
        arg_min(row, ({surplus}, row)) AS at_row, count(*) FILTER (WHERE {surplus} < 0) AS below,
        arg_min({surplus}, -row) AS last
 FROM running GROUP BY shard ORDER BY shard
@@ -73,34 +80,41 @@ def promised_units(opened: Opened) -> list[str]:
 
 def render(opened: Opened, con: "Con", name: str, verification: dict[str, Any] | None) -> bytes:
     """The page as bytes. `verification` is the summary of `verify`, or None where it did not run."""
-    con.execute(RUNNING)
+    unit = "tokens" if shards.named(opened.manifest["config"]["mix"]["format"]).TOKENS else "bytes"
+    con.execute(RUNNING.format(rows=ROWS[unit]))
     floor = floor_of(opened)
     failed = page.failed(verification)
     parts = rows(con, SHARDS.format(surplus=_surplus(floor or Fraction(0))))
     made = rows(con, named_queries()["mix_by_origin"].sql)
-    total, human = sum(row["bytes"] for row in made), sum(row["bytes"] for row in made if row["origin"] == "human")
-    documents = con.execute("SELECT count(DISTINCT key) FROM shards").fetchall()[0][0]
+    total, human = sum(row[unit] for row in made), sum(row[unit] for row in made if row["origin"] == "human")
+    documents = con.execute("SELECT count(DISTINCT key) FROM pieces").fetchall()[0][0]
     lowest = min(((part["least"], part["shard"]) for part in parts), default=None)
     figures = [
         (count(documents), "documents"),
-        (size(total), "of text, repeats included"),
-        (percent(human, total), "of the bytes claim to be human; nothing is proven" if failed else "of the bytes are human"),
+        (amount(total, unit), "of text, repeats included"),
+        (percent(human, total), f"of the {unit} claim to be human; nothing is proven" if failed else f"of the {unit} are human"),
         (svg.floor_text(floor) if floor is not None else "–", "promised at every prefix"),
-        (_least(lowest[0], floor) if lowest and floor is not None else "–", "least surplus over the floor"),
+        (_least(lowest[0], floor, unit) if lowest and floor is not None else "–", "least surplus over the floor"),
     ]
     body = [
         _status(verification, opened),
-        floors(con, parts, floor, promised_units(opened)),
-        composition(made),
+        floors(con, parts, floor, promised_units(opened), unit),
+        mix_parts.orders(opened),
+        composition(made, unit),
         shares.purity(opened),
+        mix_parts.machine_share(opened),
         supply(opened, con),
         shares.survival(con, "mix"),
-        by_year(con),
-        epochs(con),
+        mix_parts.strata(opened),
+        mix_parts.coverage(opened),
+        by_year(con, unit),
+        epochs(con, unit),
         promised(opened),
         page.settings(con),
     ]
-    return page.page(name, "mix", f"mix {opened.id}", _answers(opened, made, documents, len(parts), floor, failed), figures, body)
+    return page.page(
+        name, "mix", f"mix {opened.id}", _answers(opened, made, documents, len(parts), floor, failed, unit), figures, body
+    )
 
 
 def _surplus(floor: Fraction) -> str:
@@ -108,8 +122,13 @@ def _surplus(floor: Fraction) -> str:
     return f"({floor.denominator}::HUGEINT * human - {floor.numerator}::HUGEINT * total)"
 
 
-def _least(surplus: int, floor: Fraction) -> str:
-    return ("−" if surplus < 0 else "") + size(abs(surplus) // floor.denominator)
+def amount(number: int, unit: str) -> str:
+    """So many bytes in the unit that suits them, or so many tokens."""
+    return size(number) if unit == "bytes" else plural(number, "token")
+
+
+def _least(surplus: int, floor: Fraction, unit: str) -> str:
+    return ("−" if surplus < 0 else "") + amount(abs(surplus) // floor.denominator, unit)
 
 
 def snapshots_of(opened: Opened) -> list[tuple[str, str]]:
@@ -124,32 +143,32 @@ def snapshots_of(opened: Opened) -> list[tuple[str, str]]:
 
 
 def _answers(
-    opened: Opened, made: list[dict[str, Any]], documents: int, shards: int, floor: Fraction | None, failed: bool
+    opened: Opened, made: list[dict[str, Any]], documents: int, files: int, floor: Fraction | None, failed: bool, unit: str
 ) -> list[tuple[str, Child]]:
-    total = sum(row["bytes"] for row in made)
+    total = sum(row[unit] for row in made)
     levels: dict[str, int] = {}
     for row in made:
         if row["origin"] == "human":
-            levels[row["attestation"]] = levels.get(row["attestation"], 0) + row["bytes"]
+            levels[row["attestation"]] = levels.get(row["attestation"], 0) + row[unit]
     human = sum(levels.values())
     drawn = snapshots_of(opened)
     since = ", ".join(sorted({cutoff for _, cutoff in drawn if cutoff})) or "the snapshot’s cutoff"
     names = " and ".join(identity[:12] for identity, _ in drawn) or "a snapshot that its manifest does not name"
     words = ", and by ".join(LEVEL_WORDS.get(level, level) for level in sorted(levels)) or "nobody"
-    what = f"A training mix: {plural(documents, 'document')} in {plural(shards, 'shard')}, {size(total)} of text. Its human side is drawn from snapshot {names}."
-    verified = f"{percent(human, total)} of the bytes ({size(human)} of {size(total)}): unchanged since they were frozen; dated before {since} by {words}."
+    what = f"A training mix: {plural(documents, 'document')} in {plural(files, 'shard')}, {amount(total, unit)} of text. Its human side is drawn from snapshot {names}."
+    verified = f"{percent(human, total)} of the {unit} ({amount(human, unit)} of {amount(total, unit)}): unchanged since they were frozen; dated before {since} by {words}."
     if not human:
         verified = "Nothing: no row of the shards is human."
     elif failed:
         verified = (
-            f"Nothing, until verify passes. The shards’ own tags claim {percent(human, total)} of the bytes; a tag proves nothing."
+            f"Nothing, until verify passes. The shards’ own tags claim {percent(human, total)} of the {unit}; a tag proves nothing."
         )
     if human and not failed and floor is not None:
         verified += f" At least {svg.floor_text(floor)} is promised at every row of every shard."
     return [
         ("What is this?", what),
         ("How much is verified human?", verified),
-        ("What rests on whose word?", rests_on(levels, "bytes")),
+        ("What rests on whose word?", rests_on(levels, unit)),
     ]
 
 
@@ -166,27 +185,27 @@ def _status(verification: dict[str, Any] | None, opened: Opened) -> Markup:
     )
 
 
-def floors(con: "Con", parts: list[dict[str, Any]], floor: Fraction | None, units: list[str]) -> Markup:
+def floors(con: "Con", parts: list[dict[str, Any]], floor: Fraction | None, promise: list[str], unit: str) -> Markup:
     """The course of the human share in the first shards, and the least surplus of every shard."""
-    lead = "The human share of all bytes up to each row. A shard stands alone: whatever prefix of whatever shard is read, the curve must not pass below the line."
+    lead = f"The human share of all {unit} up to each row. A shard stands alone: whatever prefix of whatever shard is read, the curve must not pass below the line."
     if not parts:
         return section("The floor along a shard", lead, nothing("The mix has no rows."))
     if floor is None:
         return section("The floor along a shard", lead, nothing("The manifest states no floor."))
-    unit = "" if "bytes" in units else f" The floor is promised in {' and '.join(units)}, not in bytes; by bytes it may dip."
+    aside = "" if unit in promise else f" The floor is promised in {' and '.join(promise)}, not in {unit}; by {unit} it may dip."
     below = [part for part in parts if part["below"]]
     verdict = notice(
         "good",
-        f"Recomputed for this page from the shards’ own text, in integers: the floor of {svg.floor_text(floor)} holds by bytes at every row of {plural(len(parts), 'shard')}.",
+        f"Recomputed for this page from the shards’ own {'text' if unit == 'bytes' else 'spans of tokens'}, in integers: the floor of {svg.floor_text(floor)} holds by {unit} at every row of {plural(len(parts), 'shard')}.",
     )
     if below:
         first = below[0]
         rows_below = sum(part["below"] for part in below)
-        where = f"by bytes, {plural(rows_below, 'row')} in {plural(len(below), 'shard')} end below {svg.floor_text(floor)}; the lowest of shard {first['shard']} is row {first['at_row']}."
+        where = f"by {unit}, {plural(rows_below, 'row')} in {plural(len(below), 'shard')} end below {svg.floor_text(floor)}; the lowest of shard {first['shard']} is row {first['at_row']}."
         verdict = notice(
-            "bad" if not unit else "",
-            element("strong", "The floor does not hold: " if not unit else "Below the line: "),
-            where + unit,
+            "bad" if not aside else "",
+            element("strong", "The floor does not hold: " if not aside else "Below the line: "),
+            where + aside,
         )
     drawn = []
     for part in parts[:SHOWN]:
@@ -197,17 +216,17 @@ def floors(con: "Con", parts: list[dict[str, Any]], floor: Fraction | None, unit
             f"{title}: human share at every prefix", lead, points, floor, *((svg.WIDTH, 200) if alone else (372, 190))
         )
         drawn.append(element("div", element("p", f"{title} · {count(part['rows'])} rows"), chart))
-    head = ["shard", "rows", "bytes", "human bytes", "human share", "least surplus", "at row", "surplus at the end"]
+    head = ["shard", "rows", unit, f"human {unit}", "human share", "least surplus", "at row", "surplus at the end"]
     numbers = [
         [
             part["shard"],
             part["rows"],
-            part["bytes"],
-            part["human_bytes"],
-            percent(part["human_bytes"], part["bytes"]),
-            _least(part["least"], floor),
+            part["units"],
+            part["human_units"],
+            percent(part["human_units"], part["units"]),
+            _least(part["least"], floor, unit),
             part["at_row"],
-            _least(part["last"], floor),
+            _least(part["last"], floor, unit),
         ]
         for part in parts
     ]
@@ -225,23 +244,26 @@ def floors(con: "Con", parts: list[dict[str, Any]], floor: Fraction | None, unit
     return section("The floor along a shard", lead, verdict, picture)
 
 
-def composition(made: list[dict[str, Any]]) -> Markup:
+def composition(made: list[dict[str, Any]], unit: str) -> Markup:
     lead = "What the shards hold, by origin. Repeats count each time."
     if not made:
         return section("What it is made of", lead, nothing("The mix has no rows."))
-    total = sum(row["bytes"] for row in made)
-    of = {origin: sum(row["bytes"] for row in made if row["origin"] == origin) for origin in ORIGINS}
+    total = sum(row[unit] for row in made)
+    of = {origin: sum(row[unit] for row in made if row["origin"] == origin) for origin in ORIGINS}
     drawn = [
         (ORIGIN_LABELS[origin], [of[origin] if origin == other else 0 for other in ORIGINS]) for origin in ORIGINS if of[origin]
     ]
-    notes = [f"{size(sum(values))}  ({percent(sum(values), total)})" for _, values in drawn]
-    chart = svg.bars("Bytes by origin", lead, drawn, ORIGIN_SERIES, notes)
+    notes = [f"{amount(sum(values), unit)}  ({percent(sum(values), total)})" for _, values in drawn]
+    chart = svg.bars(f"{unit.capitalize()} by origin", lead, drawn, ORIGIN_SERIES, notes)
     numbers = [
-        [row["origin"], row["attestation"], row["rows"], row["documents"], row["bytes"], percent(row["bytes"], total)]
-        for row in made
+        [row["origin"], row["attestation"], row["rows"], row["documents"], row[unit], percent(row[unit], total)] for row in made
     ]
-    head = ["origin", "attestation", "rows", "documents", "bytes", "share"]
-    return section("What it is made of", lead, figure("Text by origin", "UTF-8 bytes", chart, [], head, numbers))
+    head = ["origin", "attestation", "rows", "documents", unit, "share"]
+    return section(
+        "What it is made of",
+        lead,
+        figure("Text by origin", "UTF-8 bytes" if unit == "bytes" else "Tokens that bear loss", chart, [], head, numbers),
+    )
 
 
 def supply(opened: Opened, con: "Con") -> Markup | None:
@@ -250,7 +272,7 @@ def supply(opened: Opened, con: "Con") -> Markup | None:
     frozen, crawled = stated.get("supply"), stated.get("crawled")
     if frozen is None or crawled is None:
         return None
-    held = dict(con.execute("SELECT origin, count(DISTINCT key) FROM shards GROUP BY origin ORDER BY origin").fetchall())
+    held = dict(con.execute("SELECT origin, count(DISTINCT key) FROM pieces GROUP BY origin ORDER BY origin").fetchall())
     drawn = [
         ("texts that may count as human", [sum(level["documents"] for level in frozen.values()), 0, 0, 0]),
         ("kept in the runs", [crawled.get(origin, {}).get("documents", 0) for origin in ORIGINS]),
@@ -296,11 +318,11 @@ def _aside(stated: dict[str, Any]) -> Markup | None:
     return notice("", *said) if said else None
 
 
-def by_year(con: "Con") -> Markup:
+def by_year(con: "Con", unit: str) -> Markup:
     found = rows(con, named_queries()["mix_by_year"].sql)
     undated = sum(row["documents"] for row in found if row["year"] == "no date")
     dated = {row["year"]: row for row in found if row["year"] != "no date"}
-    lead = "When the human side was captured; repeats are counted once."
+    lead = "When the human side was captured; repeats are counted once. A floor of frozen text is a floor of old knowledge."
     if undated:
         lead += f" {plural(undated, 'document')} without a capture time stand on a declaration and are not shown."
     if not dated:
@@ -308,18 +330,18 @@ def by_year(con: "Con") -> Markup:
     labels = [str(year) for year in range(int(min(dated)), int(max(dated)) + 1)]
     stacks = [[dated[label]["documents"]] if label in dated else [0] for label in labels]
     chart = svg.columns("Human documents by year", lead, labels, stacks, [ORIGIN_SERIES[0]])
-    numbers = [[label, dated[label]["documents"], dated[label]["bytes"]] if label in dated else [label, 0, 0] for label in labels]
+    numbers = [[label, dated[label]["documents"], dated[label][unit]] if label in dated else [label, 0, 0] for label in labels]
     return section(
         "The human side by year",
         lead,
-        figure("Documents", "By year of capture", chart, [ORIGIN_SERIES[0]], ["year", "documents", "bytes"], numbers),
+        figure("Documents", "By year of capture", chart, [ORIGIN_SERIES[0]], ["year", "documents", unit], numbers),
     )
 
 
-def epochs(con: "Con") -> Markup:
+def epochs(con: "Con", unit: str) -> Markup:
     """How often human documents stand in the mix."""
     found = con.execute(
-        "SELECT times, count(*), sum(bytes)::BIGINT FROM (SELECT key, count(DISTINCT epoch) AS times, sum(strlen(text)) AS bytes FROM shards "
+        f"SELECT times, count(*), sum(units)::BIGINT FROM (SELECT key, count(DISTINCT epoch) AS times, sum({unit}) AS units FROM pieces "
         "WHERE origin = 'human' GROUP BY key) GROUP BY times ORDER BY times"
     ).fetchall()
     lead = "Human text may be repeated; four passes are worth about 3.7 times one, and more are worth less and less."
@@ -330,9 +352,7 @@ def epochs(con: "Con") -> Markup:
     chart = svg.bars("Human documents by number of passes", lead, drawn, [ORIGIN_SERIES[0]])
     again = sum(number for times, number, _ in found if times > 1)
     say = f"{share(again, documents, 'human documents')} stand more than once"
-    return section(
-        "Repetition", lead, figure("Passes over human documents", say, chart, [], ["passes", "documents", "bytes"], found)
-    )
+    return section("Repetition", lead, figure("Passes over human documents", say, chart, [], ["passes", "documents", unit], found))
 
 
 def promised(opened: Opened) -> Markup | None:

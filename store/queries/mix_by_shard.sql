@@ -4,9 +4,9 @@ WITH running AS (
     SELECT
         shard,
         row,
-        sum(CASE WHEN origin = 'human' THEN strlen(text) ELSE 0 END) OVER prefix AS human,
-        sum(strlen(text)) OVER prefix AS total
-    FROM shards
+        sum(CASE WHEN origin = 'human' THEN coalesce(bytes, tokens) ELSE 0 END) OVER prefix AS human,
+        sum(coalesce(bytes, tokens)) OVER prefix AS total
+    FROM pieces
     WINDOW prefix AS (PARTITION BY shard ORDER BY row)
 )
 SELECT

@@ -9,7 +9,7 @@ steps (step, name, stage) AS (VALUES
     (3, 'documents', 'documents of the runs'), (4, 'kept', 'kept in the runs'),
     (5, 'origin_not_allowed', 'kept out: origin not allowed'), (6, 'crawled_revoked', 'kept out: revoked'),
     (7, 'equal_to_human', 'kept out: equal to a human document'), (8, 'equal_to_other', 'kept out: equal to another one'),
-    (9, 'may_enter', 'may enter'), (10, 'in_shards', 'in the shards')),
+    (9, 'may_enter', 'may enter'), (10, 'passed', 'pass the filter, of these and of the attested'), (11, 'in_shards', 'in the shards')),
 counts AS (
     SELECT step, any_value(s.stage) AS stage, sum(documents)::BIGINT AS documents,
         coalesce(sum(documents) FILTER (WHERE named.origin = 'human'), 0)::BIGINT AS human,
@@ -19,7 +19,7 @@ counts AS (
     FROM steps s JOIN stated ON stated.named.stage = s.name GROUP BY step
 )
 SELECT c.step, c.stage, c.documents, c.human, c.machine_generated, c.machine_translated, c.unknown,
-    CASE WHEN c.step IN (1, 2, 10) THEN c.human / nullif(h.human, 0) END AS of_human,
+    CASE WHEN c.step IN (1, 2, 10, 11) THEN c.human / nullif(h.human, 0) END AS of_human,
     CASE WHEN c.step > 2 THEN c.machine_generated / nullif(a.machine_generated, 0) END AS of_machine_generated,
     CASE WHEN c.step > 2 THEN c.machine_translated / nullif(a.machine_translated, 0) END AS of_machine_translated,
     CASE WHEN c.step > 2 THEN c.unknown / nullif(a.unknown, 0) END AS of_unknown,

@@ -1,43 +1,76 @@
-"""Parquet shards: one zstd file per shard, small row groups, the layout that `datasets` opens by itself."""
+"""Parquet shards in the layout of Hugging Face: one zstd file per shard, `data/train-NNNNN-of-NNNNN.parquet`, small row groups."""
 
-from collections.abc import Iterable, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from provenance.schema import SHARD
+from store.shards import Create, Open, _parquet
 
 NAME = "parquet"
-SUFFIX = ".parquet"
+TOKENS = False
 LEVEL = 1
 BATCH_ROWS = 1024
 
-DICTIONARY = ["origin", "attestation", "language"]
+DICTIONARY = ["origin", "attestation", "language", "stratum"]
 
 
-def write(sink: Any, batches: Iterable[pa.RecordBatch]) -> int:
-    """Writes each batch as one row group; returns the number of rows."""
+def paths(name: str, root: str = "") -> tuple[str, ...]:
+    """The one file of a shard."""
+    return (f"{root}data/{name}.parquet",)
+
+
+def pattern(root: str = "") -> str | None:
+    """The shards' files, as a card's `data_files` names them."""
+    return f"{root}data/train-*.parquet"
+
+
+def features() -> list[dict[str, Any]] | None:
+    """Null: the files say their types themselves."""
+    return None
+
+
+def whole(read: Callable[[str], bytes], names: Sequence[str], root: str = "") -> dict[str, bytes]:
+    """Nothing stands beside the shards."""
+    return {}
+
+
+def write(create: Create, name: str, batches: Iterable[pa.RecordBatch], options: Mapping[str, Any], root: str = "") -> int:
+    """Writes each batch that has rows as one row group; returns the number of rows. `options` says whether there is a page index, and
+    whether pages are cut by their content."""
     rows = 0
-    # Statistics of texts and keys would be long, and help no reader of a shard.
-    with pq.ParquetWriter(
-        sink, SHARD, compression="zstd", compression_level=LEVEL, use_dictionary=DICTIONARY, write_statistics=["origin"]
-    ) as writer:
+    with (
+        create(paths(name, root)[0]) as sink,
+        pq.ParquetWriter(
+            sink,
+            SHARD,
+            compression="zstd",
+            compression_level=LEVEL,
+            use_dictionary=DICTIONARY,
+            # Those of texts, keys and addresses would be long, and help no reader: classes lie spread over all row groups.
+            write_statistics=["origin"],
+            write_page_index=options["page_index"],
+            use_content_defined_chunking=options["content_defined_chunking"],
+        ) as writer,
+    ):
         for batch in batches:
-            writer.write_batch(batch, row_group_size=max(batch.num_rows, 1))
-            rows += batch.num_rows
+            if batch.num_rows:
+                writer.write_batch(batch, row_group_size=batch.num_rows)
+                rows += batch.num_rows
     return rows
 
 
-def read(source: BinaryIO) -> Iterator[pa.RecordBatch]:
-    """The rows in order, at most `BATCH_ROWS` at a time. Raises `ValueError` unless the columns are exactly a shard's."""
-    with pq.ParquetFile(source, pre_buffer=False) as file:
-        found, wanted = file.schema_arrow, SHARD
-        if found.names != wanted.names:
-            raise ValueError(f"has the columns {', '.join(found.names)}; a shard has {', '.join(wanted.names)}")
-        for field in wanted:
-            if found.field(field.name).type != field.type:
-                raise ValueError(f"column {field.name} is {found.field(field.name).type}; a shard has {field.type}")
-        # Threads of Arrow that hold a Python file when the interpreter ends abort the process. Longer batches join row groups,
-        # which copies their texts once more.
-        yield from file.iter_batches(batch_size=BATCH_ROWS, use_threads=False)
+def read(open_: Open, name: str, options: Mapping[str, Any], root: str = "") -> Iterator[pa.RecordBatch]:
+    """The rows in order, at most `BATCH_ROWS` at a time. Raises `ValueError` unless the columns are exactly a shard's, and pages, index
+    and footer are all that the file holds."""
+    with open_(paths(name, root)[0]) as source:
+        size = source.seek(0, 2)
+        with pq.ParquetFile(source, pre_buffer=False) as file:
+            _parquet.check(file, SHARD, size, options["page_index"])
+            # Threads of Arrow that hold a Python file when the interpreter ends abort the process. Longer batches join row
+            # groups, which copies their texts once more.
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
+                batch.validate(full=True)
+                yield batch

@@ -30,6 +30,8 @@ ORDER = (
     "index",
     "match",
     "corroborate",
+    "tails",
+    "plan",
     "mix",
     "verify",
 )

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -56,6 +57,22 @@ def write(base: Path, pages: Sequence[tuple[str, str, str]]) -> tuple[str, str]:
     warc.write_bytes(b"".join(warc_record(f"http://bench.invalid/{name}", html) for name, html, _ in pages))
     pq.write_table(pa.table({"id": [name for name, _, _ in pages], "text": [text for _, _, text in pages]}), table)
     return str(warc), str(table)
+
+
+def documents(tables: Sequence[str], name: str, size: int) -> list[dict[str, Any]]:
+    """Documents of `size` bytes together, cut from the texts of some tables by a generator that `name` seeds."""
+    from tests import mixes
+
+    texts = [text for table in tables for text in pq.read_table(table, columns=["text"])["text"].to_pylist() if text]
+    whole, chance = "\n".join(texts), np.random.default_rng(list(name.encode()))
+    found: list[dict[str, Any]] = []
+    while size > 0 or not found:
+        length = min(int(chance.lognormal(7.8, 1.0)), len(whole) - 1)
+        start = int(chance.integers(len(whole) - length))
+        row = mixes.document(f"{name}-{len(found)}", 0, text=f"{name} {len(found)} {whole[start : start + length]}")
+        found.append(row)
+        size -= row["byte_count"]
+    return found
 
 
 @dataclass(frozen=True)
@@ -145,6 +162,17 @@ class Inputs:
     @cached_property
     def mix(self) -> tuple[str, Cost]:
         return self.mixed("mix", self.snapshot, self.pages)
+
+    def sized(self, megabytes: int, parts: int) -> tuple[str, str]:
+        """A snapshot and a run of so much text each half, made without curating: documents of about 4 KB, log-normal, cut from `rows`."""
+        from tests import mixes
+
+        folder = self.folder / f"sized-{megabytes}"
+        if not folder.exists():
+            human, other = (documents(self.rows, name, megabytes * 500_000) for name in ("human", "other"))
+            frozen = mixes.snapshot(folder / "snapshot", human, parts)
+            mixes.run(folder / "run", [frozen], [(row, "unknown", None) for row in other], parts)
+        return str(folder / "snapshot"), str(folder / "run")
 
     @cached_property
     def tiny_mix(self) -> tuple[str, Cost]:

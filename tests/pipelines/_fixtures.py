@@ -393,7 +393,8 @@ def survival(kept: list[dict[str, Any]], frozen: int) -> dict[str, dict[str, int
     }
     steps |= dict.fromkeys(("origin_not_allowed", "crawled_revoked", "equal_to_human", "equal_to_other"), none)
     offered = none | {"human": frozen}
-    return steps | {"frozen": offered, "attested": offered, "in_shards": fewer | {"human": frozen}}
+    passed = {"passed": there | {"human": frozen}, "in_shards": fewer | {"human": frozen}}
+    return steps | {"frozen": offered, "attested": offered} | passed
 
 
 def mix(
@@ -406,18 +407,22 @@ def mix(
     humans = [{**row, "origin": "human", "epoch": 0} for row in reference] + [
         {**row, "origin": "human", "epoch": 1} for row in reference[:60]
     ]
-    listing, realised = [], {"human": 0, "total": 0}
+    listing, written, realised = [], list[dict[str, Any]](), {"human": 0, "total": 0}
     for i in range(0 if empty else 3):
         chosen = shard_rows(i, humans, kept, honest or i != 1)
         for row in chosen:
-            row.update(chunk=0, chunks=1, epoch=row.get("epoch", 0))
+            year = f"{row['date']:%Y}" if row["date"] else "none"
+            row.update(chunk=0, chunks=1, epoch=row.get("epoch", 0), stratum=f"{row['origin']}/{row['language'] or 'none'}/{year}")
+            written.append(row)
             realised["total"] += row["byte_count"]
             realised["human"] += row["byte_count"] * (row["origin"] == "human")
         table = pa.Table.from_pylist([{name: row[name] for name in schema.SHARD.names} for row in chosen], schema=schema.SHARD)
         listing.append(tables.write(str(target), f"data/train-{i:05d}-of-00003.parquet", table, schema.SHARD))
     body = {
         "kind": "mix",
-        "config": {"mix": {"floor": "0.5", "units": ["bytes"], "max_epochs": 4}},
+        "config": {
+            "mix": {"format": "parquet", "floor": "0.5", "units": ["bytes"], "max_epochs": 4, "strata": ["language", "year"]}
+        },
         "config_digest": "m" * 64,
         "floor": "1/2",
         "units": ["bytes"],
@@ -427,13 +432,20 @@ def mix(
         "realised": {"bytes": realised},
         "files": manifest.sorted_files(listing),
         "shards": [{"path": entry["path"], "rows": entry["rows"]} for entry in listing],
-        "counts": {"rows": sum(entry["rows"] for entry in listing)},
+        "counts": {"rows": sum(entry["rows"] for entry in listing), "strata": grouped(written)},
+        "orders": orders(len(written), realised),
         "stated": {
+            "plan": plan(realised),
+            "strata": {label: stratum(of["documents"]) for label, of in grouped([*written, *kept]).items()},
+            "filter": None,
+            "clusters": {"clusters": 2, "documents": 5, "largest": 3, "left_out": 1},
+            "coverage": None if empty else coverage(),
+            "machine_share": machine_share(),
             "supply": {"declared": {"documents": 40, "bytes": 40_000}, "captured": {"documents": 157, "bytes": 157_000}},
             "crawled": {
                 origin: {"documents": sum(row["origin"] == origin for row in kept), "bytes": 1} for origin in schema.ORIGINS[1:]
             },
-            "kept_out": {"redacted": 2, "revoked": 0},
+            "kept_out": {"redacted": 2, "revoked": 0, "near_copies": 1},
             "survival": survival(kept, 0 if empty else 197),
             "purity": {
                 "unit": "documents",
@@ -458,3 +470,52 @@ def mix(
         },
     }
     return manifest.write(str(target), body)
+
+
+def grouped(rows: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    """Rows, documents and bytes by stratum."""
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        of = found.setdefault(row.get("stratum", f"{row['origin']}/none/none"), {"documents": 0, "rows": 0, "bytes": 0})
+        for name, more in (("documents", 1), ("rows", 1), ("bytes", row["byte_count"])):
+            of[name] += more
+    return dict(sorted(found.items()))
+
+
+def stratum(documents: int) -> dict[str, Any]:
+    held = {"documents": documents, "bytes": 1000 * documents}
+    return {"available": held, "passed": held, "target": 0.25, "chosen": held | {"epochs": 1.0}}
+
+
+def orders(rows: int, realised: dict[str, int]) -> dict[str, Any]:
+    """What is said of reading orders; the numbers are made up."""
+    rank = {"whole_shards": False, **realised, "minimum_surplus": -3_000}
+    worlds = dict.fromkeys(("2", "4", "8"), rank)
+    return {"bytes": {"rows": rows, "longest_row": 9_000, "shuffle_buffer": 0, "strided": worlds, "contiguous": worlds}}
+
+
+def plan(realised: dict[str, int]) -> dict[str, Any]:
+    return {
+        "unit": "bytes",
+        "requested": {"floor": "1/2", "budget": None, "human": None},
+        "reachable": {"human": realised["human"], "other": realised["total"], "total": realised["total"]},
+        "effective": {"human": realised["human"], "other": realised["total"] - realised["human"], "law": "D'"},
+        "alternatives": None,
+    }
+
+
+def coverage() -> dict[str, Any]:
+    line = {"types": 1000, "kept": 700, "share": 0.7, "expected": 0.65}
+    return {
+        "documents": {"before": 200, "after": 190},
+        "frequencies": {str(number): line for number in range(1, 6)},
+        "all": line,
+        "types": {"before": 9000, "kept": 8000},
+        "expectation": "the hypergeometric law",
+    }
+
+
+def machine_share() -> dict[str, Any]:
+    side = {"units": 5, "share": 0.1, "share_low": 0.05, "share_high": 0.2}
+    ends = {"share": 0.1, "share_low": 0.05, "share_high": 0.2}
+    return {"unit": "bytes", "level": 0.95, **ends, "note": None, "human_side": side, "other": side}

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.mixcard import KEPT_OUT
+from pipelines.cards import KEPT_OUT
 from pipelines.summary import show
-from provenance.floor import Ceilings
+from provenance.mixture import Ceilings
 from provenance.schema import MATCHES
 from store import manifest, tables
 from store.manifest import Opened

@@ -196,7 +196,6 @@ def test_a_mix_is_told_which_items_name_nothing(mixed: tuple[Opened, Opened], tm
 def test_keys_without_a_list_are_refused(mixed: tuple[Opened, Opened], tmp_path: Path, command: Command) -> None:
     frozen, made = mixed
     for words in (
-        ["verify", made.url],
         ["query", made.url, "SELECT 1"],
         ["mix", f"{Path(made.url).parent}/run", "--snapshot", frozen.url, "--into", str(tmp_path / "mix")],
     ):

@@ -12,7 +12,7 @@ from pipelines import report
 from pipelines.reporting import markup, mix_page, page, svg
 from store import manifest
 from store.errors import CheckFailed, UsageError
-from tests import mixes
+from tests import mixes, vocabularies
 from tests.pipelines import _fixtures as fixtures
 from tests.store import frozen
 
@@ -330,7 +330,38 @@ def test_an_index_only_snapshot_says_so_at_once(targets: Targets, tmp_path: Path
 
 def test_a_mix_says_what_could_not_be_drawn_and_where_copies_were_estimated(targets: Targets, tmp_path: Path) -> None:
     text = Reader(written(targets, "mix", tmp_path)).text
-    assert "could not be drawn: 2 redacted." in text and "documents of 999999999999, which holds no texts" in text
+    assert "could not be drawn: 2 redacted and 1 near copies." in text and "documents of 999999999999, which holds no texts" in text
+
+
+def test_a_mix_says_what_holds_in_which_order_what_its_strata_hold_and_which_rare_words_are_kept(
+    targets: Targets, tmp_path: Path
+) -> None:
+    text = Reader(written(targets, "mix", tmp_path)).text
+    assert (
+        "any prefix of any shard, row by row" in text
+        and "3 shards go evenly to 3 ranks" in text
+        and "1,500 bytes short at worst" in text
+    )
+    assert "Expected machine share of the whole mix: 10.0 %" in text
+    assert "human/en/" in text and "5 in 2 clusters, the largest of 3" in text
+    assert "in 5 documents: kept" in text and "70.00 %" in text
+    assert "A floor of frozen text is a floor of old knowledge." in text
+
+
+@pytest.mark.parametrize("name", ["jsonl", "tokens"])
+def test_a_page_is_drawn_from_the_rows_of_any_format(name: str, tmp_path: Path) -> None:
+    frozen, crawled = mixes.standard(tmp_path, humans=12, others=12)
+    options: dict[str, Any] = {"format": name, "human_apart": True}
+    if name == "tokens":
+        tokenizer = vocabularies.folder("byte_level", tmp_path / "tokenizer")
+        options |= {"units": ("tokens",), "tokenizer": tokenizer, "sequence_length": 64}
+    made = mixes.make(tmp_path / "mix", frozen, [crawled], **options)
+    text = Reader(
+        Path(report.run(made.url, str(tmp_path / "page.html"), verification=CONSISTENT)["out"]).read_text(encoding="utf-8")
+    ).text
+    unit = "tokens" if name == "tokens" else "bytes"
+    assert f"holds by {unit} at every row of 1 shard." in text and f"human {unit}" in text
+    assert f"of the {unit} are human" in text and "rest on the capture time" in text
 
 
 def test_an_honest_mix_holds_its_floor(targets: Targets, tmp_path: Path) -> None:

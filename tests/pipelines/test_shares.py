@@ -108,7 +108,7 @@ def test_the_purity_stands_apart_from_what_is_proven(made: dict[str, Any]) -> No
     (row,) = rows_of(mix, "mix_purity")
     assert row["documents"] == 240 and row["estimated"] > 150 and row["unit"] == "documents"
     card = (Path(mix.url) / "README.md").read_text()
-    proven, estimate = card.index("## What is proven"), card.index("## How pure the human side is: an estimate")
+    proven, estimate = card.index("## What is proven"), card.index("## How much is machine text: estimates")
     assert proven < estimate < card.index(said)
     assert "no part of" not in card[proven:estimate] and "Machine share" not in card[proven:estimate]
     assert made["verified"].code == 3, "consistent, and not anchored"

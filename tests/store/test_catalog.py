@@ -1,4 +1,3 @@
-import json
 import shutil
 from pathlib import Path
 
@@ -93,22 +92,6 @@ def test_a_mix_is_shards_and_files(tmp_path: Path, frozen: manifest.Opened, cura
         (3, 0, True)
     ]
     assert rows(con, "SELECT count(*) FROM (SELECT shard FROM shards GROUP BY shard HAVING max(row) + 1 <> count(*))") == [(0,)]
-
-
-def test_shards_in_jsonl_are_the_same_rows(tmp_path: Path, frozen: manifest.Opened, curated: manifest.Opened) -> None:
-    zstandard = pytest.importorskip("zstandard")
-    whole = fixtures.mix(tmp_path / "mix", frozen, curated)
-    wanted = rows(catalog.connect(whole), "SELECT shard, row, key, text, epoch, date::VARCHAR FROM shards ORDER BY ALL")
-    entries = []
-    for entry in whole.entries("data"):
-        found = tables.read([f"{whole.url}/{entry['path']}"]).to_pylist()
-        lines = "".join(json.dumps({**row, "date": row["date"] and row["date"].isoformat()}) + "\n" for row in found)
-        name = entry["path"].replace(".parquet", ".jsonl.zst")
-        (tmp_path / "lines" / "data").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "lines" / name).write_bytes(zstandard.compress(lines.encode()))
-        entries.append({**entry, "path": name})
-    lines_mix = manifest.write(str(tmp_path / "lines"), {"kind": "mix", "files": entries})
-    assert rows(catalog.connect(lines_mix), "SELECT shard, row, key, text, epoch, date::VARCHAR FROM shards ORDER BY ALL") == wanted
 
 
 def test_an_empty_mix_has_its_columns(tmp_path: Path, frozen: manifest.Opened, curated: manifest.Opened) -> None:
