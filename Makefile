@@ -17,7 +17,7 @@ COMPILE = $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3
 	--no-emit-index-url $(UPGRADE)
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile
 LM_TESTS := tests/pipelines/test_language_models.py tests/pipelines/test_watermarks.py tests/pipelines/test_deepening.py
-FORMATS_TESTS := tests/formats tests/store/test_shards.py tests/store/test_shard_views.py
+FORMATS_TESTS := tests/formats tests/store/test_shards.py tests/store/test_shard_views.py tests/pipelines/test_arranging.py
 # A reader that waits for another process for ever ends the run, and says where.
 FORMATS_LIMIT := -o faulthandler_timeout=300 -o faulthandler_exit_on_timeout=true
 PYTEST_ARGS :=

@@ -42,7 +42,9 @@ class Humans:
 
     def reach(self, most: int) -> list[int]:
         """Units after each of `most` passes."""
-        return np.cumsum([int(self.units[self.passes(epoch, most)].sum()) for epoch in range(most)]).tolist()
+        ended = np.zeros(most + 1, np.int64)
+        np.add.at(ended, -(-(most - self.member) // self.members), self.units)
+        return np.cumsum(self.total - np.cumsum(ended[:most])).tolist()
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,11 @@ class Side:
     position: np.ndarray
     epoch: np.ndarray
     budget: int | None
+
+    @property
+    def first(self) -> np.ndarray:
+        """Positions of the documents, each once."""
+        return self.position[self.epoch == 0]
 
 
 def needed(share: Fraction, budget: int, others: Others) -> int:
@@ -113,8 +120,10 @@ def choose(mix: Mix, human: Humans, others: Others, supply: dict[str, dict[str, 
     position = np.concatenate(rows)
     reached = np.cumsum(human.units[position])
     count = int(np.searchsorted(reached, wanted)) + 1 if wanted else 0
-    if 1 < count <= len(reached) and reached[count - 1] > budget:
+    if 0 < count <= len(reached) and reached[count - 1] > budget:
         count -= 1
+        if share and not count:
+            raise CheckFailed(_no_document(mix, human, int(reached[0]), budget))
     if count < kept and not mix.allow_empty:
         raise CheckFailed(_no_room(mix, human, first[:kept], count, budget, labels))
     epoch = np.repeat(np.arange(passes, dtype=np.int32), [len(row) for row in rows])
@@ -129,6 +138,15 @@ def _quota(mix: Mix, human: Humans) -> tuple[np.ndarray, int]:
     place[by_stratum] = np.arange(len(by_stratum)) - np.repeat(starts, np.diff(starts, append=len(by_stratum)))
     due = place < mix.quota
     return np.concatenate([np.flatnonzero(due), np.flatnonzero(~due)]), int(due.sum())
+
+
+def _no_document(mix: Mix, human: Humans, first: int, budget: int) -> str:
+    unit = mix.units[0]
+    return (
+        f"a budget of {budget:,} {unit} has no room for the first human document, of {first:,} {unit}, and documents enter whole, so that nothing "
+        f"else may either. The {len(human.units):,} human documents have {int(human.units.min()):,} to {int(human.units.max()):,} {unit}. Raise the "
+        "budget, or leave long documents out by --where."
+    )
 
 
 def _no_room(mix: Mix, human: Humans, due: np.ndarray, count: int, budget: int, labels: list[str]) -> str:

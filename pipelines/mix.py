@@ -1,7 +1,7 @@
 """`mix`: shards in which at least the set share is verified human, whatever prefix or shard a trainer reads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -134,17 +134,22 @@ def _plan(order: "Order", work: str, runner: Any) -> Planned:
 
 
 def _dry_run(order: "Order", into: str, runner: Any) -> dict[str, Any]:
-    """Plans as the mix would be, in a folder that goes afterwards."""
+    """Plans as the mix would be, in a folder that goes afterwards. A budget that `fail` would refuse is planned as `shrink` would have it, so
+    that its numbers are there, and exits 1."""
     import tempfile
 
-    form = shards.named(order.mix.format)
+    form, fails = shards.named(order.mix.format), order.mix.shortfall == "fail"
+    lenient = replace(order, mix=msgspec.structs.replace(order.mix, shortfall="shrink")) if fails else order
     with tempfile.TemporaryDirectory() as scratch:
-        planned = _plan(order, scratch, runner)
+        planned = _plan(lenient, scratch, runner)
         estimated = _estimated(order, planned, scratch, runner)
+    planned.stated["plan"]["requested"]["shortfall"] = order.mix.shortfall
+    short = {"result": "SHORT: mix.shortfall is fail", "exit_code": 1} if fails and planned.stated["plan"]["alternatives"] else {}
     names = [shards.shard_name(0, planned.shards), *([shards.HUMAN] if order.mix.human_apart else [])]
     data = {path.partition("/")[0] + "/" for path in form.paths(names[0])} | set(names[1:])
     return {
         "dry_run": True,
+        **short,
         "config": {"mix": order.plain},
         "snapshot": order.frozen.id,
         "inputs": [order.frozen.url, *(run.url for run in order.crawled), *(url for table in order.scores for url in table.urls)],

@@ -5,8 +5,9 @@ that keeps the floor, and writes the shard with the leaves that prove its human 
 """
 
 import contextlib
+import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines import arranging, orders
-from pipelines.pieces import TEXTS, read_rows, spans, stretches
+from pipelines.pieces import TEXTS, Spans, gathered, grouped, spans, stretches
 from pipelines.tokenizer import Tokenizer
 from provenance import floor, mixture
 from provenance.identity import canonical_json
@@ -48,35 +49,31 @@ class Scatter:
         wanted = tables.read([files.join(self.context["plan"], "rows", f"{name}.parquet")]).sort_by("row")
         rows, shard = (wanted[column].to_numpy() for column in ("row", "shard"))
         order: list[int] = []
+        done = 0
         with (
-            files.create(files.join(self.context["folder"], "texts", f"{name}.arrow")) as sink,
+            # Nobody reads the digest of a file that goes when the mix is written.
+            files.create(files.join(self.context["folder"], "texts", f"{name}.arrow"), digest=False) as sink,
             pa.ipc.new_file(sink, TEXTS) as out,
         ):
-            done = 0
-            for table in _gathered(read_rows(self.context["parts"][part["part"]], rows)):
-                owners = shard[done : done + table.num_rows]
-                done += table.num_rows
-                for owner in np.unique(owners).tolist():
-                    mine = table if len(owners) == (owners == owner).sum() else table.filter(pa.array(owners == owner))
-                    for batch in mine.combine_chunks().to_batches():
+            for table, spot in gathered(stretches(self.context["parts"][part["part"]], rows), SCATTER_BYTES):
+                owners = shard[done : done + len(spot)]
+                done += len(spot)
+                by = np.argsort(owners, kind="stable")
+                starts = np.flatnonzero(np.diff(owners[by], prepend=-1))
+                for owner, mine in zip(owners[by[starts]].tolist(), np.split(by, starts)[1:], strict=True):
+                    for batch in _batches(table, spot[mine]):
                         out.write_batch(batch)
                         order.append(owner)
         files.write_bytes(files.join(self.context["folder"], "texts", f"{name}.json"), canonical_json(order))
         return {"rows": done, "files": []}
 
 
-def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Stretches put together until they hold `SCATTER_BYTES`."""
-    held: list[pa.Table] = []
-    size = 0
-    for table in tables:
-        held.append(table)
-        size += table.nbytes
-        if size >= SCATTER_BYTES:
-            yield pa.concat_tables(held)
-            held, size = [], 0
-    if held:
-        yield pa.concat_tables(held)
+def _batches(table: pa.Table, rows: np.ndarray) -> Iterator[pa.RecordBatch]:
+    """Some rows of `TEXTS`, in batches of about a row group's text."""
+    texts, facts = Spans(*spans(table["text"])), table.drop_columns("text")
+    for some in grouped(texts, rows):
+        others = facts.take(pa.array(some)).combine_chunks()
+        yield pa.RecordBatch.from_arrays([texts.texts(some), *(_one(column) for column in others.columns)], schema=TEXTS)
 
 
 @dataclass
@@ -180,21 +177,14 @@ class WriteShard:
         numbers = self._numbers(plan)
         # One integer per document, part first: sorted, they stand as the parts are read.
         wanted, place = np.unique((numbers << 40) | plan["row"].to_numpy(), return_inverse=True)
-        tables, spots, base = [TEXTS.empty_table()], [np.zeros(0, np.int64)], 0
-        for number in np.unique(numbers).tolist():
-            rows = wanted[wanted >> 40 == number] & ((1 << 40) - 1)
-            for table, inside in self._part(number, rows, shard):
-                # Where most rows are wanted, copying them out would cost more than carrying the others.
-                few = 2 * len(inside) < table.num_rows
-                tables.append(table.take(pa.array(inside)) if few else table)
-                spots.append(base + (np.arange(len(inside)) if few else inside))
-                base += tables[-1].num_rows
-        spot = np.concatenate(spots)
+        parts = (
+            self._part(number, wanted[wanted >> 40 == number] & ((1 << 40) - 1), shard) for number in np.unique(numbers).tolist()
+        )
+        table, spot = next(gathered(itertools.chain.from_iterable(parts)))
         if len(spot) != len(wanted):
             raise CheckFailed(
                 f"shard {shard} was planned with {len(wanted)} documents and {len(spot)} were read; a source changed. Rerun mix."
             )
-        table = pa.concat_tables(tables)
         return Documents(table["text"], table.drop_columns("text").combine_chunks(), spot[place.reshape(-1)])
 
     def _numbers(self, plan: pa.Table) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The texts of a mix as its steps take them: read from the sources a stretch at a time, and cut into chunks without copying them."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,6 +35,22 @@ def stretches(url: str, rows: np.ndarray) -> Iterator[tuple[pa.Table, np.ndarray
                 start = stop
 
 
+def gathered(found: Iterable[tuple[pa.Table, np.ndarray]], size: float = math.inf) -> Iterator[tuple[pa.Table, np.ndarray]]:
+    """Stretches put together until they hold `size` bytes or all are read, and the wanted rows' places in each of these tables."""
+    held, spots, rows, weight = [TEXTS.empty_table()], [np.zeros(0, np.int64)], 0, 0
+    for table, inside in found:
+        # Where most rows are wanted, copying them out would cost more than carrying the others.
+        few = 2 * len(inside) < table.num_rows
+        held.append(table.take(pa.array(inside)) if few else table)
+        spots.append(rows + (np.arange(len(inside)) if few else inside))
+        rows += held[-1].num_rows
+        weight += held[-1].nbytes
+        if weight >= size:
+            yield pa.concat_tables(held), np.concatenate(spots)
+            held, spots, rows, weight = held[:1], spots[:1], 0, 0
+    yield pa.concat_tables(held), np.concatenate(spots)
+
+
 def read_rows(url: str, rows: np.ndarray) -> Iterator[pa.Table]:
     """Some rows (sorted) of a documents file as `TEXTS`, a stretch at a time."""
     for table, inside in stretches(url, rows):
@@ -47,20 +64,13 @@ def _widen(batch: pa.RecordBatch) -> pa.Table:
 
 
 @dataclass
-class Pieces:
-    """The rows of a shard before they have an order: chunks of the documents of its plan, human ones first.
-
-    All arrays have one value per row: the document's row in the plan, which of `buffers` holds the text and where, the
-    chunk's number, the document's chunks.
-    """
+class Spans:
+    """Texts where they lie: of each, which of `buffers` holds it, and its start and stop there."""
 
     buffers: list[memoryview]
-    document: np.ndarray
     buffer: np.ndarray
     start: np.ndarray
     stop: np.ndarray
-    chunk: np.ndarray
-    chunks: np.ndarray
 
     def texts(self, rows: np.ndarray) -> pa.StringArray:
         """The texts of some rows, of 2 GiB at most."""
@@ -73,6 +83,18 @@ class Pieces:
             into[at:end] = self.buffers[i][start:stop]
             at = end
         return pa.StringArray.from_buffers(len(rows), pa.py_buffer(ends), joined)
+
+
+@dataclass
+class Pieces(Spans):
+    """The rows of a shard before they have an order: chunks of the documents of its plan, human ones first.
+
+    All arrays have one value per row: beside those of `Spans` the document's row in the plan, the chunk's number, the document's chunks.
+    """
+
+    document: np.ndarray
+    chunk: np.ndarray
+    chunks: np.ndarray
 
 
 def spans(texts: pa.ChunkedArray) -> tuple[list[memoryview], np.ndarray, np.ndarray, np.ndarray]:
@@ -104,10 +126,11 @@ def cut(texts: pa.ChunkedArray, place: np.ndarray, size: int) -> Pieces:
     for i, cuts in ends.items():
         stop[at[i] : at[i] + counts[i]] = cuts
         start[at[i] + 1 : at[i] + counts[i]] = cuts[:-1]
-    return Pieces(buffers, document, which[document], start, stop, np.arange(len(document)) - at[document], counts[document])
+    chunk = np.arange(len(document)) - at[document]
+    return Pieces(buffers, which[document], start, stop, document, chunk, counts[document])
 
 
-def grouped(pieces: Pieces, rows: np.ndarray) -> list[np.ndarray]:
+def grouped(pieces: Spans, rows: np.ndarray) -> list[np.ndarray]:
     """Rows in their order, in groups of about `GROUP_BYTES` of text."""
     group = np.cumsum((pieces.stop - pieces.start)[rows]) // GROUP_BYTES
     return np.split(rows, np.flatnonzero(np.diff(group)) + 1)

@@ -19,8 +19,10 @@ from store import files, leaves, revocation, selecting, strata, tables
 from store.errors import CheckFailed, UsageError
 from store.manifest import Opened
 from store.mixing import Part, Plan
+from store.ordering import Class
 from store.revocation import Revocations
 from store.scores import Scores
+from store.selecting import Selection
 
 ORIGINS = ("unknown", "machine_generated", "machine_translated")
 
@@ -44,15 +46,17 @@ class Planned:
 @dataclass
 class Offer:
     """What may be taken: the candidates' database, the snapshot's tree, the labels of the strata, the target share of each, what is said of
-    filter and clusters, and the lengths of both classes in their order, shape (documents, units)."""
+    filter and clusters, both classes in their order, and where it is another one, the place of the human ones in the order that spreads all
+    of them."""
 
     made: Plan
     tree: Tree
     labels: list[str]
     targets: dict[int, int]
     stated: dict[str, Any]
-    human: np.ndarray
-    other: np.ndarray
+    human: Class
+    other: Class
+    even: np.ndarray | None
 
 
 def plan(
@@ -78,39 +82,36 @@ def plan(
     if share > 0 and not supply_at(mix, supply):
         raise CheckFailed(_none(mix, frozen, supply))
     offer = _offered(mix, frozen, made, tree, work, runner, tokenizer, scores)
-    con = made.con
-    names = ("stratum", "member", "members", *(["even"] if _uneven(mix) else []))
-    humans = Humans(offer.human[:, 0], *(strata.column(con, "human", name, np.int32) for name in names))
+    con, human, other = made.con, offer.human, offer.other
+    humans = Humans(human.units[0], human.stratum, human.member, human.members, offer.even)
     if not len(humans.units) and share > 0:
         raise CheckFailed(stating.nothing_passes(mix, offer.stated))
-    origins = strata.origins(con, ORIGINS)
     ceilings = [mix.ceilings.shares()[origin] for origin in ORIGINS]
-    others = Others(tuple(int(offer.other[origins == i, 0].sum()) for i in range(len(ORIGINS))), tuple(ceilings))
+    others = Others(tuple(int(other.units[0][other.origin == i].sum()) for i in range(len(ORIGINS))), tuple(ceilings))
     side = budget.choose(mix, humans, others, supply, offer.labels)
-    shards = _shard_count(mix, made, side)
+    shards = _shard_count(mix, offer, side)
     owner = _dealt(side, len(humans.units), shards)
     sides = np.zeros((shards, len(mix.units)), np.int64)
-    np.add.at(sides, owner, offer.human[side.position])
-    lead = held_back(mix, owner, offer.human[side.position], shards)
-    _check_lead(mix, sides, lead, len(offer.other))
-    admitted = floors.admit(sides, offer.other, origins, share, ceilings, side.budget, lead)
+    lengths = human.lengths[side.position]
+    np.add.at(sides, owner, lengths)
+    lead = held_back(mix, owner, lengths, shards)
+    del lengths
+    _check_lead(mix, sides, lead, len(other))
+    admitted = floors.admit(sides, other.lengths, other.origin, share, ceilings, side.budget, lead)
     taken = np.flatnonzero(admitted >= 0)
-    selecting.take(
-        con,
-        {"position": side.position, "shard": owner.astype(np.int32), "epoch": side.epoch.astype(np.int32)},
-        {"position": taken, "shard": admitted[taken]},
-    )
+    entering = Selection(human, other, side.position, owner, side.epoch, taken, admitted[taken])
     totals = sides.sum(axis=0)
     realised: dict[str, dict[str, int]] = {
-        unit: {"human": int(totals[i]), "total": int(totals[i] + offer.other[taken, i].sum())} for i, unit in enumerate(mix.units)
+        unit: {"human": int(totals[i]), "total": int(totals[i] + other.units[i][taken].sum())} for i, unit in enumerate(mix.units)
     }
     found = stating.planned(mix, humans, others, side, realised)
-    budget.check_reached(mix, realised[mix.units[0]]["total"], offer.human[:, 0], offer.other[:, 0])
-    told = offer.stated | stating.strata_of(con, offer.labels, offer.targets)
+    budget.check_reached(mix, realised[mix.units[0]]["total"], human.units[0], other.units[0])
+    told = offer.stated | stating.strata_of(con, entering, offer.labels, offer.targets)
     stating.check_empty(mix, told["strata"])
-    told |= {"plan": found} | stating.stated(mix, made, supply, humans, side, realised) | _sources(made, crawled)
-    told["coverage"] = _coverage(mix, made, work, runner)
-    return _write(made, offer.tree, shards, files.join(work, "plan"), realised, told)
+    told |= {"plan": found} | stating.stated(mix, made, entering, ORIGINS, humans, side, realised)
+    told |= _sources(made, entering, crawled)
+    told["coverage"] = _coverage(mix, made, entering, work, runner)
+    return _write(offer, entering, shards, files.join(work, "plan"), realised, told)
 
 
 def supply_at(mix: Mix, supply: dict[str, dict[str, int]]) -> int:
@@ -148,8 +149,8 @@ def _offered(
     by = strata.columns(mix.strata, scores)
     deciles = None
     if "rarity" in by:
-        human, all_of = ([selecting.wanted(con, i, "offered", only) for i in range(len(urls))] for only in (True, None))
-        deciles = rarity.deciles(urls, human, all_of, work, runner)
+        some, all_of = ([selecting.wanted(con, i, "offered", only) for i in range(len(urls))] for only in (True, None))
+        deciles = rarity.deciles(urls, some, all_of, work, runner)
     strata.facts(con, scores, locales.site if made.urls else None, deciles)
     labels = strata.divide(con, by)
     budget.check_weights(mix, labels)
@@ -160,13 +161,13 @@ def _offered(
 
         wanted = [selecting.wanted(con, i, "passed") for i in range(len(urls))]
         made.count_tokens(lengths.tokens(urls, wanted, mix, tokenizer, work, runner))
-    strata.enter(con, mix.units, mix.max_epochs)
-    targets = budget.shares(mix, labels, strata.units(con))
-    strata.weigh(con, targets)
-    strata.order(con, _uneven(mix))
-    sides = (np.stack([strata.column(con, table, f"u{i}") for i in range(len(mix.units))], axis=1) for table in ("human", "other"))
+    human, other = (strata.entered(con, mix.units, mix.max_epochs, ORIGINS, side) for side in (True, False))
+    strata.narrow(con)
+    targets = budget.shares(mix, labels, strata.units(human) | strata.units(other))
+    human, even = strata.ordered(human, targets, _uneven(mix))
+    other, _ = strata.ordered(other, targets, False)
     filtered = {"where": mix.where, "scores": strata.unmatched(con, scores)} if mix.where is not None or scores else None
-    return Offer(made, tree, labels, targets, {"filter": filtered, "clusters": found}, *sides)
+    return Offer(made, tree, labels, targets, {"filter": filtered, "clusters": found}, human, other, even)
 
 
 def _uneven(mix: Mix) -> bool:
@@ -186,11 +187,11 @@ def _none(mix: Mix, frozen: Opened, supply: dict[str, dict[str, int]]) -> str:
     )
 
 
-def _shard_count(mix: Mix, made: Plan, side: Side) -> int:
+def _shard_count(mix: Mix, offer: Offer, side: Side) -> int:
     """Shards of about `shard_bytes`, each with a human document, and with two where documents repeat: in a shard that
     holds one alone its repeats would stand next to each other."""
     repeated = bool(len(side.epoch) and side.epoch[-1] > 0)
-    chosen = len(np.unique(side.position))
+    chosen = len(side.first)
     share = mixture.fraction(mix.floor)
     most = max(1, chosen // 2 if repeated else chosen) if share > 0 or repeated else 99999
     if mix.shards is not None:
@@ -200,10 +201,10 @@ def _shard_count(mix: Mix, made: Plan, side: Side) -> int:
                 f"each shard keeps the floor by itself. Ask for {most} shards or fewer."
             )
         return mix.shards
-    human = int(strata.column(made.con, "human", "byte_count")[side.position].sum())
-    other = int(strata.column(made.con, "other", "byte_count").sum())
+    human, other = int(offer.human.byte_count[side.position].sum()), int(offer.other.byte_count.sum())
     room = math.floor(human / share) - human if share else other
-    return budget.shard_count(most, -(-(human + min(other, room)) // mix.shard_bytes))
+    documents = max(1, chosen + len(offer.other.byte_count))
+    return budget.shard_count(min(most, documents), -(-(human + min(other, room)) // mix.shard_bytes))
 
 
 def _dealt(side: Side, candidates: int, shards: int) -> np.ndarray:
@@ -259,13 +260,12 @@ def _check_lead(mix: Mix, sides: np.ndarray, lead: np.ndarray, others: int) -> N
         )
 
 
-def _coverage(mix: Mix, made: Plan, work: str, runner: Any) -> dict[str, Any] | None:
+def _coverage(mix: Mix, made: Plan, entering: Selection, work: str, runner: Any) -> dict[str, Any] | None:
     """Which rare words of the snapshot the mix keeps; null where it leaves no human document out, or is not to say."""
-    chosen, there = made.con.execute(
-        "SELECT (SELECT count(*) FROM selection WHERE epoch = 0 AND leaf_index IS NOT NULL), (SELECT count(*) FROM offered WHERE origin = 'human')"
-    ).fetchall()[0]
-    if not mix.coverage or chosen == there:
+    there = made.con.execute("SELECT count(*) FROM offered WHERE origin = 'human'").fetchall()[0][0]
+    if not mix.coverage or len(entering.first) == there:
         return None
+    selecting.enter(made.con, entering)
     from pipelines import rarity
 
     number = range(len(made.parts))
@@ -274,32 +274,42 @@ def _coverage(mix: Mix, made: Plan, work: str, runner: Any) -> dict[str, Any] | 
     return rarity.coverage([part.url for part in made.parts], before, after, work, runner)
 
 
-def _sources(made: Plan, crawled: list[Opened]) -> dict[str, Any]:
+def _sources(made: Plan, entering: Selection, crawled: list[Opened]) -> dict[str, Any]:
     """What of the sources stays out whatever the config says, where near copies were only estimated, and what of each origin is left at
     each step, from the runs' documents before any filter to the shards."""
     blind = {known["id"] for run in crawled for known in run.manifest["snapshots"] if known.get("index_only")}
-    return {"kept_out": made.kept_out(), "estimated_against": sorted(blind), "survival": made.survival(schema.ORIGINS)}
+    return {
+        "kept_out": made.kept_out(),
+        "estimated_against": sorted(blind),
+        "survival": made.survival(schema.ORIGINS, entering.in_shards(ORIGINS)),
+    }
 
 
 def _write(
-    made: Plan, tree: Tree, shards: int, folder: str, realised: dict[str, dict[str, int]], stated: dict[str, Any]
+    offer: Offer, entering: Selection, shards: int, folder: str, realised: dict[str, dict[str, int]], stated: dict[str, Any]
 ) -> Planned:
     """Writes the plan of each shard with its multiproof, and which rows of each part are read."""
+    made, tree = offer.made, offer.tree
+    found = selecting.Shards(made.con, entering, shards, offer.labels, made.parts)
+    names = [part_name(shard) for shard in range(shards)]
     shard_jobs: list[dict[str, Any]] = []
-    parts_jobs: list[dict[str, Any]] = []
-    for shard in range(shards):
-        table, bound = selecting.shard(made.con, shard, made.seed, made.parts), selecting.proofs(made.con, shard)
-        name, indices = part_name(shard), bound["index"].to_pylist()
-        files.write_bytes(files.join(folder, "hashes", f"{name}.bin"), b"".join(tree.multiproof(indices)) if indices else b"")
-        digest = tables.write(folder, f"shards/{name}.parquet", table, table.schema)["sha256"]
-        proofs = tables.write(folder, f"leaves/{name}.parquet", bound, bound.schema)["sha256"]
+    for shard, table in enumerate(found.tables()):
+        digest = tables.write(folder, f"shards/{names[shard]}.parquet", table, table.schema)["sha256"]
         size = int(np.sum(table["byte_count"].to_numpy()))
-        shard_jobs.append({"name": name, "shard": shard, "plan": digest, "leaves": proofs, "weight": size})
+        shard_jobs.append({"name": names[shard], "shard": shard, "plan": digest, "weight": size})
+    proven, cuts = found.proven(tree.size)
+    paths = [f"leaves/{name}.parquet" for name in names]
+    for job, entry in zip(shard_jobs, selecting.write_leaves(made.leaves, proven, cuts, folder, paths), strict=True):
+        indices = proven[cuts[job["shard"]] : cuts[job["shard"] + 1]].tolist()
+        job["leaves"] = entry["sha256"]
+        hashes = b"".join(tree.multiproof(indices)) if indices else b""
+        files.write_bytes(files.join(folder, "hashes", f"{job['name']}.bin"), hashes)
+    parts_jobs: list[dict[str, Any]] = []
+    for number, rows in found.rows() if shards > 1 else ():
+        name = part_name(number)
+        digest = tables.write(folder, f"rows/{name}.parquet", rows, rows.schema)["sha256"]
+        parts_jobs.append({"name": name, "part": number, "plan": digest, "weight": rows.num_rows})
     numbers: dict[str, dict[str, int]] = {}
     for number, part in enumerate(made.parts):
         numbers.setdefault(part.source, {})[part.path] = number
-        rows, name = selecting.rows(made.con, number) if shards > 1 else None, part_name(number)
-        if rows is not None and rows.num_rows:
-            digest = tables.write(folder, f"rows/{name}.parquet", rows, rows.schema)["sha256"]
-            parts_jobs.append({"name": name, "part": number, "plan": digest, "weight": rows.num_rows})
     return Planned(shards, folder, [part.url for part in made.parts], numbers, parts_jobs, shard_jobs, realised, stated)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pipelines import calibrating, prevailing, toolbox
 from pipelines.prevailing import LEAST, PLACEBO, binned, cells, counted
 from pipelines.stage import Stage, urls
-from provenance import evidence, prevalence
+from provenance import combiner, evidence, prevalence
 from provenance.calibration import Combiner
 from provenance.prevalence import LEVEL, Cells, Counted, Estimate, Sides
 from provenance.verdict import Verdict
@@ -41,18 +41,21 @@ def estimated(work: str, planned: "Planned", runner: Any) -> dict[str, Any]:
     of = cells(weighed, rate) if weighed is not None else None
     if weighed is None or of is None:
         return _nothing("there are no calibrated cells")
-    parts = _parts(work, planned)
-    if not parts:
+    chosen = _chosen(work, planned)
+    if not chosen:
         return _nothing("no human documents")
-    # All that a score depends on: a stage that is found done is not done again.
-    context = {"rules": evidence.rules(calibration, Verdict())}
-    stage = Stage("purity", "pipelines.calibrating:ScoreHumans", work, context, tuple(parts))
-    scores = tables.read(urls(stage.folder, runner.run(stage), "scores"), schema=calibrating.HUMAN_SCORES)
-    return judged(scores, weighed, rate, of)
+    parts, scores = _parts(planned, chosen, weighed), []
+    if parts:
+        # All that a score depends on: a stage that is found done is not done again.
+        context = {"rules": evidence.rules(calibration, Verdict())}
+        stage = Stage("purity", "pipelines.calibrating:ScoreHumans", work, context, tuple(parts))
+        scores = urls(stage.folder, runner.run(stage), "scores")
+    told = judged(tables.read(scores, schema=calibrating.HUMAN_SCORES), weighed, rate, of)
+    return told | {"documents": len(chosen)}
 
 
-def _parts(work: str, planned: "Planned") -> list[dict[str, Any]]:
-    """A part for each file of documents that the sample is drawn from, with its rows in a file."""
+def _chosen(work: str, planned: "Planned") -> list[dict[str, Any]]:
+    """The sample: source, file and row of each document."""
     paths = [files.join(planned.folder, "shards", f"{job['name']}.parquet") for job in planned.shard_jobs]
     if not paths:
         return []
@@ -60,19 +63,35 @@ def _parts(work: str, planned: "Planned") -> list[dict[str, Any]]:
     for path in paths[:1]:
         sql.register(con, path)
     shards = ", ".join(sql.quote(sql.pattern(path)) for path in paths)
-    chosen = con.sql(_CHOSEN.format(shards=shards, most=SAMPLED)).to_arrow_table().to_pylist()
+    return con.sql(_CHOSEN.format(shards=shards, most=SAMPLED)).to_arrow_table().to_pylist()
+
+
+def _parts(planned: "Planned", chosen: list[dict[str, Any]], weighed: Combiner) -> list[dict[str, Any]]:
+    """A part for each file of documents that holds some of the sample which a cell covers, with their rows in a file. Of the others no text
+    is read: they would have no score."""
     rows: dict[int, list[int]] = {}
     for one in chosen:
         rows.setdefault(planned.numbers[one["source"]][one["part"]], []).append(one["row"])
     sources = {planned.numbers[one["source"]][one["part"]]: one["source"] for one in chosen}
     parts = []
     for number in sorted(rows):
-        table = pa.table([pa.array(sorted(rows[number]), pa.int64())], schema=calibrating.PLACES)
+        found = _covered(planned.urls[number], np.array(sorted(rows[number]), np.int64), weighed)
+        if not len(found):
+            continue
+        table = pa.table([found], schema=calibrating.PLACES)
         path = f"purity/{number:05d}.parquet"
         tables.write(planned.folder, path, table, calibrating.PLACES)
         part = {"name": f"{number:05d}", "snapshot": sources[number], "url": planned.urls[number]}
-        parts.append(part | {"sample": files.join(planned.folder, path), "weight": len(rows[number])})
+        parts.append(part | {"sample": files.join(planned.folder, path), "weight": len(found)})
     return parts
+
+
+def _covered(url: str, rows: np.ndarray, weighed: Combiner) -> np.ndarray:
+    """Those rows of a file of documents that lie in a cell."""
+    facts = tables.one_batch(tables.take(url, rows, ["language", "word_count"]))
+    words = pc.fill_null(facts["word_count"], -1).to_numpy(zero_copy_only=False)
+    found = [combiner.inside(cell, facts["language"], words) for cell in weighed.cells]
+    return rows[np.logical_or.reduce(found)]
 
 
 def judged(scores: pa.Table, weighed: Combiner, rate: str, of: Cells) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """What is said of a mix's plan beside what is written; shards cannot prove these numbers, and `verify` does not check them."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from pipelines import budget
 from pipelines.budget import LAW, NAMED, Humans, Others, Side
 from provenance import floor as floors
 from provenance import mixture
 from provenance.mixture import Mix
-from store import selecting, strata
+from store import strata
 from store.errors import CheckFailed
 from store.mixing import Plan
+from store.selecting import Selection
 
 if TYPE_CHECKING:
     import duckdb
@@ -23,10 +23,11 @@ def planned(mix: Mix, human: Humans, others: Others, side: Side, realised: dict[
     """What was asked for beside what can be reached without repetition, in the first unit, and where a budget is not met so, what else
     could be asked for."""
     unit, share = mix.units[0], mixture.fraction(mix.floor)
-    reachable = {"human": human.total, "other": others.beside(mix.budget), "total": budget.largest(share, human.total, others)}
+    most = budget.largest(share, human.total, others)
+    reachable = {"human": human.total, "other": most - human.total, "total": most}
     wanted = budget.needed(share, mix.budget, others) if mix.budget is not None else None
     taken = realised[unit]
-    distinct = int(human.units[np.unique(side.position)].sum())
+    distinct = int(human.units[side.first].sum())
     worth = floors.effective(distinct, taken["human"] / distinct) if distinct else 0.0
     return {
         "unit": unit,
@@ -48,17 +49,23 @@ def planned(mix: Mix, human: Humans, others: Others, side: Side, realised: dict[
 
 
 def stated(
-    mix: Mix, made: Plan, supply: dict[str, dict[str, int]], human: Humans, side: Side, realised: dict[str, dict[str, int]]
+    mix: Mix,
+    made: Plan,
+    entering: Selection,
+    origins: Sequence[str],
+    human: Humans,
+    side: Side,
+    realised: dict[str, dict[str, int]],
 ) -> dict[str, Any]:
     """What the sources hold, what of it stays behind, and the human side alone, repeated."""
     unit, unique = mix.units[0], human.total
-    distinct, total = int(human.units[np.unique(side.position)].sum()), realised[unit]["total"]
+    distinct, total = int(human.units[side.first].sum()), realised[unit]["total"]
     passes = min(total / unique, mix.max_epochs) if unique else 0.0
     return {
-        "supply": supply,
+        "supply": made.supply,
         "crawled": made.crawled,
-        "left_over": selecting.left_over(made.con),
-        "near_human": selecting.near_human(made.con),
+        "left_over": entering.left_over(origins),
+        "near_human": entering.near_human(),
         "human_epochs": round(realised[unit]["human"] / distinct, 4) if distinct else 0.0,
         "human_effective": round(floors.effective(distinct, realised[unit]["human"] / distinct)) if distinct else 0,
         "alternative": {
@@ -73,10 +80,10 @@ def stated(
     }
 
 
-def strata_of(con: "duckdb.DuckDBPyConnection", labels: list[str], targets: dict[int, int]) -> dict[str, Any]:
+def strata_of(con: "duckdb.DuckDBPyConnection", entering: Selection, labels: list[str], targets: dict[int, int]) -> dict[str, Any]:
     """Field `strata`: for each stratum by its label what was available, what of it passed the filter, its target share of its class, and
     what was chosen (documents once; `epochs`: how often on average, by the first unit)."""
-    (available, passed), chosen = strata.counts(con), selecting.chosen(con)
+    (available, passed), chosen = strata.counts(con), entering.chosen()
     found = {}
     for stratum, label in enumerate(labels):
         found[label] = {

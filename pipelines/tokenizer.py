@@ -118,6 +118,8 @@ def _described(made: Any, ids: dict[str, Any]) -> dict[str, Any]:
         # Only a token that is marked as special is found in no text.
         token["special"] = token["special"] or token["id"] in specials
     plain |= {"truncation": None, "padding": None}
+    if plain["model"].get("dropout"):
+        plain["model"]["dropout"] = None  # that is for training a model: a text has to have the same tokens each time
     text = json.dumps(plain, ensure_ascii=False)
     return {"tokenizer": text, "boundary": boundary, "end": end, "pad": pad, "specials": sorted(specials)}
 

@@ -252,7 +252,7 @@ def _open(target: str) -> tuple[str, Opened]:
     where = files.join(target, manifest.MANIFEST)
     if not files.exists(where):
         return "snapshot", manifest.open_snapshot(target)
-    kind = manifest.parse(files.read_bytes(where), where)["kind"]
+    kind = manifest.parse(_bytes(target, where), where)["kind"]
     if kind == "mix":
         return "mix", Opened(target, "", {"kind": "mix"})
     if kind != "run":
@@ -260,6 +260,19 @@ def _open(target: str) -> tuple[str, Opened]:
             f"{where} says it is a {kind!r}, which nothing writes there; it was changed. Restore it, or make it anew."
         )
     return "run", manifest.open_run(target)
+
+
+def _bytes(target: str, where: str) -> bytes:
+    """The manifest of a run or mix. Raises `CheckFailed` for a pipe, a device or more than fits in memory."""
+    from store.verify_folder import Check
+    from store.verify_shard import Wrong
+
+    try:
+        return Check(target).read(manifest.MANIFEST)
+    except Wrong as error:
+        raise CheckFailed(
+            f"{where} is no manifest ({error}), so nothing can be checked. Restore the file, or make the folder anew."
+        ) from error
 
 
 def _failed(target: str, why: str) -> dict[str, Any]:

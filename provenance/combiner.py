@@ -75,9 +75,8 @@ def combine(documents: pa.RecordBatch | pa.Table, readings: pa.RecordBatch | pa.
     values = {name: _values(readings, name, keys) for name in combiner.inputs}
     cells, scores = np.full(count, -1, np.int32), np.full(count, math.nan)
     for number, cell in enumerate(combiner.cells):
-        inside = _inside(cell, languages, words)
-        cells[inside] = number
-        rows = np.flatnonzero(inside)
+        rows = np.flatnonzero(inside(cell, languages, words))
+        cells[rows] = number
         scores[rows] = _score(cell, {name: values[name][rows] for name in cell.inputs})
     abstained = np.flatnonzero(np.isnan(scores)).tolist()
     texts = languages.take(pa.array(abstained, pa.int64())).to_pylist()
@@ -113,12 +112,12 @@ def _values(readings: pa.RecordBatch | pa.Table, name: str, keys: pa.Array) -> n
     return out
 
 
-def _inside(cell: Cell, languages: pa.Array, words: np.ndarray) -> np.ndarray:
+def inside(cell: Cell, languages: pa.Array, words: np.ndarray) -> np.ndarray:
     """Which documents belong to the cell: bool[n]."""
     spoken = pc.is_in(languages, value_set=pa.array(cell.languages, pa.string())).to_numpy(zero_copy_only=False)
     long = words >= max(cell.words_from, 0)
-    inside: np.ndarray = spoken & long & ((words < cell.words_below) if cell.words_below is not None else True)
-    return inside
+    found: np.ndarray = spoken & long & ((words < cell.words_below) if cell.words_below is not None else True)
+    return found
 
 
 def _score(cell: Cell, values: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import numpy as np
+
 LEAF_VERSION = "lowbackground-leaf-2"
 _HASH = 32
 
@@ -164,8 +166,20 @@ class Tree:
     def multiproof(self, indices: Sequence[int]) -> list[bytes]:
         """Hashes that, with the leaves at `indices` (sorted, distinct), give the root: the roots of the largest
         subtrees that hold none of them, from left to right. For one index it is the RFC 6962 audit path reordered."""
-        size = self.size
-        return [self.subtree(start, stop) for start, stop in absent_ranges(size, indices)] if size else []
+        if not self.size or not len(indices):
+            return [self.root] if self.size else []
+        starts, found = [np.zeros(0, np.int64)], [np.zeros((0, _HASH), np.uint8)]
+        nodes = np.asarray(indices, np.int64)
+        for height, level in enumerate(self._levels[:-1]):
+            # Nodes that hold some of them; a subtree belongs to the proof if it holds none and the one beside it does.
+            same = np.diff(nodes >> 1) == 0
+            beside = nodes[~(np.append(same, False) | np.append(False, same))] ^ 1
+            beside = beside[beside < len(level) // _HASH]
+            starts.append(beside << height)
+            found.append(np.frombuffer(level, np.uint8).reshape(-1, _HASH)[beside])
+            nodes = nodes[np.append(True, ~same)] >> 1
+        ordered = np.concatenate(found)[np.argsort(np.concatenate(starts))].tobytes()
+        return [ordered[at : at + _HASH] for at in range(0, len(ordered), _HASH)]
 
     def inclusion(self, index: int) -> list[bytes]:
         """The audit path of a leaf (RFC 6962 section 2.1.1), from its sibling up. Raises `ValueError` for no leaf's index."""

@@ -72,7 +72,7 @@ class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         ),
     ] = "fail"
     max_epochs: Annotated[
-        int, msgspec.Meta(description="how often a human document may stand in the mix, with `shortfall: repeat`", ge=1)
+        int, msgspec.Meta(description="how often a human document may stand in the mix, with `shortfall: repeat`", ge=1, le=10_000)
     ] = 4
     min_attestation: Annotated[
         Literal["declared", "captured", "released", "corroborated", "timestamped"],
@@ -123,7 +123,9 @@ class Mix(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
     shuffle_buffer: Annotated[
         int,
         msgspec.Meta(
-            description="rows of a reader's shuffle buffer under which the floor is to hold too, by a lead of human rows", ge=0
+            description="rows of a reader's shuffle buffer under which the floor is to hold too, by a lead of human rows",
+            ge=0,
+            le=1 << 32,
         ),
     ] = 0
     human_apart: Annotated[

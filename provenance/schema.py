@@ -271,7 +271,7 @@ SELECTION = _schema(
     ("origin", pa.string(), "class in the mix: human, or the run's tag"),
     ("shard", pa.int32(), "shard number, from 0"),
     ("epoch", pa.int32(), "repeat number, from 0"),
-    ("rank", pa.string(), "digest of seed and key that orders a class"),
+    ("rank", pa.string(), "first 64 bits of the digest of seed and key that orders a class, in hexadecimal"),
     ("stratum", pa.string(), "the origin and the values of the columns that divide it, joined by /"),
     ("byte_count", pa.int64(), "UTF-8 bytes of the text"),
 )

@@ -31,7 +31,8 @@ _FICKLE = frozenset(
 """What depends on the clock or the machine and DuckDB does not name so; `age` does unless it has two arguments."""
 
 ROW = "lowbackground_row"
-"""Column that numbers the candidates."""
+"""Column that numbers the candidates, in an order that no two runs share: no condition may see it."""
+_TABLE = f"{ROW}s"
 
 
 def passing(condition: str, candidates: pa.RecordBatchReader) -> np.ndarray:
@@ -47,8 +48,8 @@ def passing(condition: str, candidates: pa.RecordBatchReader) -> np.ndarray:
         con.execute("SET enable_external_access = false; SET lock_configuration = true")
         columns = [name for name in candidates.schema.names if name != ROW]
         _check(con, condition, candidates.schema.empty_table())
-        con.register("candidates", candidates)
-        found = con.sql(f"SELECT {ROW} FROM candidates WHERE (\n{condition}\n)").fetchnumpy()[ROW]
+        con.register(_TABLE, candidates)
+        found = con.sql(f"SELECT {ROW} FROM {_TABLE} WHERE (\n{condition}\n)").fetchnumpy()[ROW]
     except duckdb.Error as error:
         raise UsageError(
             f"DuckDB cannot evaluate --where {condition!r}: {str(error).strip()}\nIts columns are {', '.join(columns)}."
@@ -82,12 +83,18 @@ def _check(con: "duckdb.DuckDBPyConnection", condition: str, empty: pa.Table) ->
             f"--where {condition!r} asks {', '.join(found)}, whose value is another in each run; the same settings would give other mixes. "
             "Write the value itself."
         )
-    con.register("candidates", empty)
+    told = [node["column_names"][0].lower() for node in nodes if node.get("class") == "COLUMN_REF"]
+    if {ROW, _TABLE} & set(told) or any(node.get("class") in ("STAR", "POSITIONAL_REFERENCE") for node in nodes):
+        raise UsageError(
+            f"--where {condition!r} asks for columns by other than their names; those that stand beside a document's own would count, and differ "
+            "in each run. Name each column."
+        )
+    con.register(_TABLE, empty)
     try:
-        kind = str(con.sql(f"SELECT (\n{condition}\n) AS kind FROM candidates").types[0])
-        con.execute(f"SELECT {ROW} FROM candidates WHERE (\n{condition}\n)")
+        kind = str(con.sql(f"SELECT (\n{condition}\n) AS kind FROM {_TABLE}").types[0])
+        con.execute(f"SELECT {ROW} FROM {_TABLE} WHERE (\n{condition}\n)")
     finally:
-        con.unregister("candidates")
+        con.unregister(_TABLE)
     if kind != "BOOLEAN":
         raise UsageError(
             f"--where {condition!r} yields {kind} and no truth value; which documents it keeps would be a guess. Compare it with something."

@@ -105,11 +105,11 @@ def open_input(url: str) -> BinaryIO:
 
 
 class HashingFile(io.RawIOBase):
-    """A binary sink that knows the SHA-256 and size of what went through it."""
+    """A binary sink that knows the size of what went through it and, unless it is told not to `digest`, the SHA-256."""
 
-    def __init__(self, file: BinaryIO):
+    def __init__(self, file: BinaryIO, digest: bool = True):
         self._file = file
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if digest else None
         self.size = 0
 
     def writable(self) -> bool:
@@ -118,7 +118,8 @@ class HashingFile(io.RawIOBase):
     def write(self, data: Any) -> int:
         view = memoryview(data).cast("B")
         self._file.write(view)
-        self._hash.update(view)
+        if self._hash is not None:
+            self._hash.update(view)
         self.size += len(view)
         return len(view)
 
@@ -127,12 +128,15 @@ class HashingFile(io.RawIOBase):
 
     @property
     def sha256(self) -> str:
+        if self._hash is None:
+            raise ValueError("the digest of this file was not to be taken")
         return self._hash.hexdigest()
 
 
 @contextlib.contextmanager
-def create(url: str) -> Iterator[HashingFile]:
-    """A new file at `url`, there as a whole when the block ends well, and not at all when it raises."""
+def create(url: str, digest: bool = True) -> Iterator[HashingFile]:
+    """A new file at `url`, there as a whole when the block ends well, and not at all when it raises. Without `digest` its SHA-256
+    is not taken."""
     fs, path = split_url(url)
     if isinstance(fs, LocalFileSystem):
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
@@ -142,7 +146,7 @@ def create(url: str) -> Iterator[HashingFile]:
         os.close(handle)
     try:
         with open(temporary, "wb") as file:
-            yield HashingFile(file)
+            yield HashingFile(file, digest)
         if isinstance(fs, LocalFileSystem):
             os.replace(temporary, path)
         else:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from provenance.identity import digest
-from store import files, reading, sql
+from store import conditions, files, reading, sql
 from store.catalog import identifier
 from store.errors import UsageError
 
@@ -43,7 +43,7 @@ def opened(tables: Iterable[str]) -> list[Scores]:
     with contextlib.closing(sql.connect(tempfile.gettempdir())) as con:
         con.execute("SET enable_progress_bar = false")
         found = [_opened(con, table) for table in tables]
-    taken = dict.fromkeys(OURS, "every document")
+    taken = dict.fromkeys((*OURS, conditions.ROW), "every document")
     for table in found:
         for column in table.columns:
             if other := taken.get(column.lower()):
@@ -107,8 +107,8 @@ def source(urls: Sequence[str]) -> str:
 
 
 def join(con: "duckdb.DuckDBPyConnection", tables: Sequence[Scores]) -> None:
-    """Makes the views `scores_0`, `scores_1` ... of the tables, in which a number that is none (NaN) is null: DuckDB would else
-    have it above every other."""
+    """Makes the views `scores_0`, `scores_1` ... of the tables, in which a number that is none (NaN) is null, since DuckDB
+    would else have it above every other, and zero has one sign."""
     for number, table in enumerate(tables):
         for url in table.urls[:1]:
             sql.register(con, url)
@@ -119,4 +119,7 @@ def join(con: "duckdb.DuckDBPyConnection", tables: Sequence[Scores]) -> None:
 
 def _column(name: str, kind: str) -> str:
     quoted = identifier(name)
-    return f"CASE WHEN NOT isnan({quoted}) THEN {quoted} END AS {quoted}" if kind in ("FLOAT", "DOUBLE") else quoted
+    if kind not in ("FLOAT", "DOUBLE"):
+        return quoted
+    # Of a bare column DuckDB takes Parquet's least and greatest value for all that there are, which leave NaN out.
+    return f"CASE WHEN {quoted} = 0 THEN 0 WHEN NOT isnan([{quoted}][1]) THEN {quoted} END AS {quoted}"

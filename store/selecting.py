@@ -1,144 +1,269 @@
-"""What of the candidates enters a mix, in which shard, and where in the order of its class; in DuckDB.
+"""What of the candidates enters a mix, in which shard, and where in the order of its class.
 
-Tables of the connection: `selection` (a row for each pass of a document, with its shard) and `proven` (the leaves of what
-enters).
+The numbers are arrays; what else is known of a document stays in the table `offered` of the connection, which is read in its own order,
+once for many shards.
 """
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from provenance.schema import LEAVES
+from store import ordering, tables
 from store.mixing import PLANNED, Part
+from store.ordering import Class
 
 if TYPE_CHECKING:
     import duckdb
 
-_COLUMNS = "position, id, stratum, rank, u0, cluster"
-_SELECTION = f"""
-CREATE TABLE selection AS
-SELECT shard, epoch, c.id, c.stratum, c.rank, c.u0 AS length, c.cluster, o.key, o.part, o."row", o.origin, o.byte_count, o.leaf_index
-FROM (SELECT position, shard, epoch, true AS human FROM taken_human UNION ALL SELECT position, shard, 0, false FROM taken_other) t
-JOIN (FROM human SELECT {_COLUMNS}, true AS human UNION ALL FROM other SELECT {_COLUMNS}, false) c USING (human, position)
-JOIN offered o ON o.rowid = c.id ORDER BY shard"""
-
-_PROVEN = """
-CREATE TABLE proven AS SELECT shard, l.* FROM (SELECT DISTINCT shard, leaf_index FROM selection WHERE leaf_index IS NOT NULL) s
-JOIN leaves l ON l."index" = s.leaf_index ORDER BY shard, leaf_index"""
-
-PASS = 1 << 62
-"""A pass through the documents of a class, in the virtual time of a shard."""
-
-_SHARD = f"""
-WITH mine AS (
-  SELECT *, (sum(once) OVER (of_stratum ORDER BY rank, epoch ROWS UNBOUNDED PRECEDING) - length)::HUGEINT AS before,
-    greatest(sum(once) OVER of_stratum, 1)::HUGEINT AS whole
-  FROM (SELECT *, CASE WHEN epoch = 0 THEN length ELSE 0 END AS once FROM selection WHERE shard = $shard)
-  WINDOW of_stratum AS (PARTITION BY leaf_index IS NULL, stratum)
-), timed AS (
-  SELECT *, ((((before << 32) + (rank >> 96)::HUGEINT * length) << 30) // whole)::HUGEINT AS time FROM mine
-), spread AS (
-  SELECT *, CASE WHEN cluster IS NULL THEN time ELSE (min(time) OVER of_cluster
-    + {PASS}::HUGEINT * (row_number() OVER (of_cluster ORDER BY time, rank) - 1) // count(*) OVER of_cluster) % {PASS} END AS place
-  FROM timed WINDOW of_cluster AS (PARTITION BY cluster, epoch)
-)
-SELECT s.key, s.part, s."row", s.origin, s.shard, s.epoch, sha256(concat($seed, chr(10), s.key)) AS rank, strata.label AS stratum,
-  s.byte_count, s.leaf_index, s.cluster
-FROM spread s JOIN strata USING (stratum) ORDER BY s.leaf_index IS NULL, s.epoch, s.place, s.rank"""
+AT_ONCE = 1 << 20
+"""Rows of shards whose plans are made by one reading of the candidates."""
+OPEN = 128
+"""Shards whose leaves are written by one reading of the snapshot's."""
+_LEAVES = 1 << 17
+"""Leaves that are divided among shards at once."""
+_FACTS = 'SELECT rowid AS id, key, part, "row", byte_count, leaf_index FROM offered'
+_DIGITS = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
-def take(con: "duckdb.DuckDBPyConnection", human: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
-    """Says what enters: columns `position`, `shard` and, for human, `epoch`."""
-    con.register("taken_human", pa.table(human))
-    con.register("taken_other", pa.table(other))
-    # A shard's rows lie together, so that its plan reads them alone.
-    con.execute("SET preserve_insertion_order = true")
-    con.execute(_SELECTION)
-    con.execute(_PROVEN)
-    con.execute("SET preserve_insertion_order = false")
+@dataclass(frozen=True)
+class Selection:
+    """What enters: of the human candidates `position`, `shard` and `epoch` of each row, of the others position and shard."""
+
+    human: Class
+    other: Class
+    position: np.ndarray
+    shard: np.ndarray
+    epoch: np.ndarray
+    taken: np.ndarray
+    owner: np.ndarray
+
+    @property
+    def first(self) -> np.ndarray:
+        """Positions of the human documents that enter, each once."""
+        return self.position[self.epoch == 0]
+
+    def chosen(self) -> dict[int, dict[str, Any]]:
+        """Documents and bytes of each stratum that enter, each document once; and how often they do on average, by the first unit."""
+        found: dict[int, dict[str, Any]] = {}
+        for made, once, rows in ((self.human, self.first, self.position), (self.other, self.taken, self.taken)):
+            of = made.stratum[once]
+            length = made.units[0]
+            documents = _sums(of, np.ones(len(once), np.int64))
+            sizes, distinct = _sums(of, made.byte_count[once]), _sums(of, length[once])
+            passed = _sums(made.stratum[rows], length[rows])
+            for stratum in np.flatnonzero(documents).tolist():
+                epochs = int(passed[stratum]) / max(int(distinct[stratum]), 1)
+                found[stratum] = {
+                    "documents": int(documents[stratum]),
+                    "bytes": int(sizes[stratum]),
+                    "epochs": round(epochs, 4),
+                }
+        return found
+
+    def in_shards(self, origins: Sequence[str]) -> dict[str, int]:
+        """Documents that enter, by origin; `origins` is what the numbers of the others' mean."""
+        numbers = np.bincount(self.other.origin[self.taken], minlength=len(origins)).tolist()
+        return dict(zip(origins, numbers, strict=True)) | {"human": len(self.first)}
+
+    def near_human(self) -> dict[str, int]:
+        """Documents and bytes among the others that entered though the match found them to be near copies of human documents, or
+        that equal such a near copy."""
+        near = self.taken[self.other.near[self.taken]]
+        return {"documents": len(near), "bytes": int(self.other.byte_count[near].sum())}
+
+    def left_over(self, origins: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Documents and bytes of allowed origins that passed the filter and did not enter, by origin."""
+        left = np.ones(len(self.other), bool)
+        left[self.taken] = False
+        of = self.other.origin[left]
+        numbers, sizes = np.bincount(of, minlength=len(origins)), _sums(of, self.other.byte_count[left], len(origins))
+        found = zip(origins, numbers.tolist(), sizes.tolist(), strict=True)
+        return {origin: {"documents": number, "bytes": size} for origin, number, size in sorted(found) if number}
 
 
-def shard(con: "duckdb.DuckDBPyConnection", number: int, seed: str, parts: Sequence[Part]) -> pa.Table:
-    """The plan of one shard (`PLANNED`): human documents epoch by epoch, then the others, each class in its order.
-
-    The strata of a class stand spread by the shard's own shares. Documents that are near copies of each other (of one cluster)
-    stand a pass over their number apart, and never side by side while there is another human document between them.
-    """
-    rows = con.sql(_SHARD, params={"shard": number, "seed": seed}).to_arrow_table()
-    if (order := _apart(rows)) is not None:
-        rows = rows.take(pa.array(order))
-    columns: dict[str, Any] = {name: rows[name] for name in rows.column_names}
-    columns["source"] = pa.array([part.source for part in parts], pa.string()).take(rows["part"])
-    columns["part"] = pa.array([part.path for part in parts], pa.string()).take(rows["part"])
-    return pa.table(
-        {name: columns[name].cast(kind) for name, kind in zip(PLANNED.names, PLANNED.types, strict=True)}, schema=PLANNED
-    )
+def _sums(of: np.ndarray, values: np.ndarray, size: int = 0) -> np.ndarray:
+    """The sum of the values of each number, as integers."""
+    sums = np.zeros(max(size, int(of.max(initial=-1)) + 1), np.int64)
+    np.add.at(sums, of, values)
+    return sums
 
 
-def _apart(rows: pa.Table) -> list[int] | None:
-    """An order in which no two human rows of one cluster, or of one document, are neighbours where that can be; null where the
-    rows stand so already."""
-    human = int(pa.compute.sum(pa.compute.is_valid(rows["leaf_index"])).as_py() or 0)
-    named = pa.compute.coalesce(rows["cluster"], rows["key"]).slice(0, human).combine_chunks().dictionary_encode()
-    alike = named.indices.to_numpy()
-    if not (alike[1:] == alike[:-1]).any():
-        return None
-    order: list[int] = []
-    waiting: list[int] = []
-    last = -1
-    for row in range(human):
-        waiting.append(row)
-        while (at := next((i for i, held in enumerate(waiting) if alike[held] != last), None)) is not None:
-            last = int(alike[waiting[at]])
-            order.append(waiting.pop(at))
-    for row in waiting:  # all of one cluster: they go where neither neighbour is of it, the last such places first
-        gaps = (i for i in range(len(order), -1, -1) if alike[row] not in alike[order[max(i - 1, 0) : i + 1]])
-        order.insert(next(gaps, len(order)), row)
-    return [*order, *range(human, rows.num_rows)]
+class Shards:
+    """The plans of all shards of a selection, of candidates with so many rowids."""
+
+    def __init__(
+        self, con: "duckdb.DuckDBPyConnection", made: Selection, shards: int, labels: Sequence[str], parts: Sequence[Part]
+    ):
+        self.con, self.made, self.shards, self.parts = con, made, shards, parts
+        self.labels = pa.array(labels, pa.string())
+        self.origins = pa.array([label.partition("/")[0] for label in labels], pa.string())
+        self._sides = [_by_shard(made.shard, shards), _by_shard(made.owner, shards)]
+        self.candidates = int(con.execute("SELECT coalesce(max(rowid), -1) + 1 FROM offered").fetchall()[0][0])
+
+    def _of(self, side: int, shard: int) -> tuple[Class, np.ndarray]:
+        """The rows of a shard of one side in the order of their class and of epochs, and their epochs."""
+        order, cuts = self._sides[side]
+        own = order[cuts[shard] : cuts[shard + 1]]
+        if side:
+            return self.made.other.take(self.made.taken[own]), np.zeros(len(own), np.int32)
+        position, epoch = self.made.position[own], self.made.epoch[own]
+        sort = np.lexsort((epoch, position))
+        return self.made.human.take(position[sort]), epoch[sort]
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The plan of each shard (`PLANNED`): human documents epoch by epoch, then the others, each class in its order.
+
+        The strata of a class stand spread by the shard's own shares. Documents that are near copies of each other (of one cluster)
+        stand a pass over their number apart, and never side by side while there is another human document between them.
+        """
+        (_, human), (_, other) = self._sides
+        sizes = np.diff(human) + np.diff(other)
+        start = 0
+        while start < self.shards:
+            stop = start + max(1, int(np.searchsorted(np.cumsum(sizes[start:]), AT_ONCE, "right")))
+            made = [self._order(shard) for shard in range(start, min(stop, self.shards))]
+            facts, place = self._facts([rows.id for rows, _ in made])
+            for shard, (rows, epoch) in enumerate(made, start):
+                yield self._table(shard, rows, epoch, facts.take(pa.array(place[rows.id])))
+            del facts, place  # before those of the next shards are read
+            start = stop
+
+    def _order(self, shard: int) -> tuple[Class, np.ndarray]:
+        sides = []
+        for side in range(2):
+            rows, epoch = self._of(side, shard)
+            order = ordering.in_shard(rows, epoch)
+            if not side:
+                named = np.where(rows.cluster < 0, rows.id, -1 - rows.cluster.astype(np.int64))[order]
+                again = ordering.neighbours(named)
+                order = order if again is None else order[again]
+            sides.append((rows.take(order), epoch[order]))
+        (human, epochs), (other, zeros) = sides
+        return human.joined(other), np.concatenate([epochs, zeros])
+
+    def _facts(self, ids: list[np.ndarray]) -> tuple[pa.Table, np.ndarray]:
+        """What `offered` says of some candidates, and where each stands in it, by id."""
+        place = np.full(self.candidates, -1, np.int32)
+        for some in ids:
+            place[some] = 0
+        reader, known = self.con.sql(_FACTS).to_arrow_reader(1 << 16), 0
+        found = []
+        for batch in reader:
+            rows = batch.column(0).to_numpy()
+            wanted = np.flatnonzero(place[rows] >= 0)
+            place[rows[wanted]] = np.arange(known, known + len(wanted))
+            known += len(wanted)
+            found.append(batch.take(pa.array(wanted)))
+        return pa.Table.from_batches(found, reader.schema).combine_chunks(), place
+
+    def _table(self, shard: int, rows: Class, epoch: np.ndarray, facts: pa.Table) -> pa.Table:
+        part, stratum = facts["part"], pa.array(rows.stratum)
+        columns: dict[str, Any] = {
+            "key": facts["key"],
+            "source": pa.array([of.source for of in self.parts], pa.string()).take(part),
+            "part": pa.array([of.path for of in self.parts], pa.string()).take(part),
+            "row": facts["row"],
+            "origin": self.origins.take(stratum),
+            "shard": np.full(len(epoch), shard, np.int32),
+            "epoch": epoch,
+            "rank": _hex(rows.rank),
+            "stratum": self.labels.take(stratum),
+            "byte_count": facts["byte_count"],
+            "leaf_index": facts["leaf_index"],
+        }
+        return pa.table([columns[name] for name in PLANNED.names], schema=PLANNED)
+
+    def _owners(self) -> np.ndarray:
+        """The shard of each candidate by id, -1 where it does not enter."""
+        owner = np.full(self.candidates, -1, np.int32)
+        owner[self.made.human.id[self.made.position]] = self.made.shard
+        owner[self.made.other.id[self.made.taken]] = self.made.owner
+        return owner
+
+    def rows(self) -> Iterator[tuple[int, pa.Table]]:
+        """Of each part that is read from, which rows are, and the shard that each goes to; a repeated document once."""
+        owner = self._owners()
+        found: list[list[np.ndarray]] = [[] for _ in self.parts]
+        shards: list[list[np.ndarray]] = [[] for _ in self.parts]
+        for batch in self.con.sql('SELECT rowid, part, "row" FROM offered').to_arrow_reader(1 << 16):
+            ids, parts, rows = (column.to_numpy() for column in batch.columns)
+            wanted = owner[ids] >= 0
+            for part in np.flatnonzero(np.bincount(parts[wanted])).tolist():
+                own = wanted & (parts == part)
+                found[part].append(rows[own])
+                shards[part].append(owner[ids[own]])
+        for part in range(len(self.parts)):
+            if found[part]:
+                row, shard = np.concatenate(found[part]), np.concatenate(shards[part])
+                found[part], shards[part] = [], []
+                order = np.lexsort((row, shard))
+                yield part, pa.table({"row": row[order], "shard": shard[order]})
+
+    def proven(self, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """The leaves (indices in a tree of so many) that each shard proves, shard by shard in the tree's order; and where those of each
+        shard begin, and the last ones end."""
+        owner, of_leaf = self._owners(), np.full(size, -1, np.int32)
+        for batch in self.con.sql("SELECT rowid, leaf_index FROM offered WHERE leaf_index IS NOT NULL").to_arrow_reader(1 << 16):
+            ids, leaves = (column.to_numpy() for column in batch.columns)
+            of_leaf[leaves] = owner[ids]
+        leaves = np.flatnonzero(of_leaf >= 0)
+        order, cuts = _by_shard(of_leaf[leaves], self.shards)
+        return leaves[order], cuts
 
 
-def proofs(con: "duckdb.DuckDBPyConnection", shard: int) -> pa.Table:
-    """The leaves of the human documents of one shard (schema `LEAVES`), in the tree's order."""
-    query = 'SELECT * EXCLUDE shard FROM proven WHERE shard = ? ORDER BY "index"'
-    return con.sql(query, params=[shard]).to_arrow_table().cast(LEAVES)
+def _by_shard(shard: np.ndarray, shards: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows by shard, in each as they are given; and where those of each begin, and the last ones end."""
+    order = np.argsort(shard.astype(np.uint16) if shards <= 1 << 16 else shard, kind="stable")
+    return order, np.concatenate([[0], np.cumsum(np.bincount(shard, minlength=shards))]).astype(np.int64)
 
 
-def rows(con: "duckdb.DuckDBPyConnection", part: int) -> pa.Table:
-    """Which rows of a part are read, and the shard that each goes to; a repeated document once."""
-    query = 'SELECT DISTINCT "row", shard FROM selection WHERE part = ? ORDER BY shard, "row"'
-    return con.sql(query, params=[part]).to_arrow_table()
+def _hex(rank: np.ndarray) -> pa.Array:
+    """Numbers of 64 bits as 16 digits."""
+    data = rank.astype(">u8").view(np.uint8)
+    digits = np.stack([_DIGITS[data >> 4], _DIGITS[data & 15]], axis=1)
+    offsets = np.arange(len(rank) + 1, dtype=np.int32) * 16
+    return pa.StringArray.from_buffers(len(rank), pa.py_buffer(offsets), pa.py_buffer(digits.tobytes()))
 
 
-def chosen(con: "duckdb.DuckDBPyConnection") -> dict[int, dict[str, Any]]:
-    """Documents and bytes of each stratum that enter, each document once; and how often they do on average, by the first unit."""
-    query = (
-        "SELECT stratum, count(*) FILTER (epoch = 0), sum(byte_count) FILTER (epoch = 0)::BIGINT, "
-        "sum(length)::DOUBLE / greatest(sum(length) FILTER (epoch = 0), 1) FROM selection GROUP BY stratum"
-    )
-    rows = con.execute(query).fetchall()
-    return {stratum: {"documents": n, "bytes": size, "epochs": round(epochs, 4)} for stratum, n, size, epochs in rows}
+def write_leaves(
+    urls: Sequence[str], leaves: np.ndarray, cuts: np.ndarray, folder: str, paths: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Writes the leaves (schema `LEAVES`) of each shard in the tree's order to a file; yields the files' lines of a manifest. `leaves` and
+    `cuts` are those of `Shards.proven`; all files of the snapshot's leaves are read once for each `OPEN` shards."""
+    for start in range(0, len(paths), OPEN):
+        stop = min(start + OPEN, len(paths))
+        own = leaves[cuts[start] : cuts[stop]]
+        owner = np.repeat(np.arange(stop - start, dtype=np.int16), np.diff(cuts[start : stop + 1]))
+        order = np.argsort(own, kind="stable")
+        own, owner = own[order], owner[order]
+        with contextlib.ExitStack() as stack:
+            writers = [stack.enter_context(tables.Writer(folder, path, LEAVES)) for path in paths[start:stop]]
+            first = 0
+            for url in urls if len(own) else ():
+                for batch in tables.batches(url, LEAVES.names, _LEAVES):
+                    low, high = np.searchsorted(own, [first, first + batch.num_rows])
+                    _divide(batch, own[low:high] - first, owner[low:high], writers)
+                    first += batch.num_rows
+        yield from (writer.entry for writer in writers)
 
 
-def near_human(con: "duckdb.DuckDBPyConnection") -> dict[str, int]:
-    """Documents and bytes among the others that entered though the match found them to be near copies of human documents, or
-    that equal such a near copy."""
-    query = (
-        "SELECT count(*), coalesce(sum(o.byte_count), 0)::BIGINT FROM other c SEMI JOIN taken_other USING (position) "
-        "JOIN offered o ON o.rowid = c.id WHERE o.near"
-    )
-    number, size = con.execute(query).fetchall()[0]
-    return {"documents": number, "bytes": size}
+def _divide(batch: pa.RecordBatch, rows: np.ndarray, owner: np.ndarray, writers: Sequence[tables.Writer]) -> None:
+    order, cuts = _by_shard(owner, len(writers))
+    sorted_rows = batch.take(pa.array(rows[order]))
+    for number, writer in enumerate(writers):
+        writer.write(sorted_rows.slice(int(cuts[number]), int(cuts[number + 1] - cuts[number])))
 
 
-def left_over(con: "duckdb.DuckDBPyConnection") -> dict[str, dict[str, int]]:
-    """Documents and bytes of allowed origins that passed the filter and did not enter, by origin."""
-    query = (
-        "SELECT o.origin, count(*), sum(o.byte_count)::BIGINT FROM other c ANTI JOIN taken_other USING (position) "
-        "JOIN offered o ON o.rowid = c.id GROUP BY ALL ORDER BY ALL"
-    )
-    return {origin: {"documents": number, "bytes": size} for origin, number, size in con.execute(query).fetchall()}
+def enter(con: "duckdb.DuckDBPyConnection", made: Selection) -> None:
+    """Makes `selection` of the ids of the human documents that enter."""
+    con.register("entering", pa.table({"id": made.human.id[made.first]}))
+    con.execute("CREATE TABLE selection AS SELECT id FROM entering")
+    con.unregister("entering")
 
 
 def wanted(con: "duckdb.DuckDBPyConnection", part: int, among: str, human: bool | None = None) -> np.ndarray:

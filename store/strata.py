@@ -2,8 +2,8 @@
 
 Tables of the connection, over `offered` (store.mixing), whose `rowid` is a candidate's `id`: `facts` (a view: the columns
 that strata and conditions may name), `strata` (number and label), `divided` (each candidate's stratum), `passed` (what the
-filter leaves), `crowded` (human documents beyond the passes of their cluster), `entering` (what may be taken, with its
-lengths), `human` and `other` (the same, numbered in the order of their class by `position`).
+filter leaves), `clustered` (near copies among them) and `crowded` (human documents beyond the passes of their cluster). What may
+be taken then is two classes of arrays (`store.ordering`).
 """
 
 import re
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from store import conditions, sql
+from store import conditions, ordering, sql
 from store.catalog import identifier
 from store.errors import UsageError
 from store.scores import OURS, Scores, join
@@ -32,36 +32,26 @@ _PLAIN = r"(?s)https?://([A-Za-z0-9.-]+)(?::[0-9]*)?(?:[/?#].*)?"
 """Addresses whose host can be read off without a parser: nearly all."""
 _HOST = rf"nullif(regexp_replace(rtrim(lower(regexp_extract(url, '^{_PLAIN}$', 1)), '.'), '^www\.', ''), '')"
 
-_FACTS = """
-CREATE VIEW facts AS SELECT o.rowid AS id, o.key, o.origin, left(p.source, 12) AS source, o.language, {domain} AS domain,
-  year(o.date)::INTEGER AS year, {rarity} AS rarity, o.date, o.url, o.byte_count, o.attestation{columns}
-FROM offered o JOIN parts p USING (part) {joins}"""
+_FACTS = f"""
+CREATE VIEW facts AS SELECT o.rowid AS {conditions.ROW}, o.key, o.origin, left(p.source, 12) AS source, o.language, {{domain}} AS domain,
+  year(o.date)::INTEGER AS year, {{rarity}} AS rarity, o.date, o.url, o.byte_count, o.attestation{{columns}}
+FROM offered o JOIN parts p USING (part) {{joins}}"""
 
 _VALUE = r"coalesce(left(regexp_replace({column}::VARCHAR, '[/\x00-\x1f\x7f-\x9f\x{{2028}}\x{{2029}}]', '_', 'g'), 80), 'none')"
 
-_CROWDED = """
+_CLUSTERED = """
 CREATE TABLE clustered AS
-SELECT id, cluster, row_number() OVER (PARTITION BY cluster ORDER BY key != cluster, rank) - 1 AS member,
+SELECT id, dense_rank() OVER (ORDER BY cluster) - 1 AS cluster, row_number() OVER (PARTITION BY cluster ORDER BY key != cluster, rank, key) - 1 AS member,
   count(*) OVER (PARTITION BY cluster) AS members
-FROM (SELECT o.rowid AS id, c.cluster, c.key, o.rank FROM near_copies c JOIN offered o USING (key) JOIN passed p ON p.id = o.rowid WHERE o.origin = 'human');
-CREATE TABLE crowded AS SELECT id FROM clustered WHERE member >= $passes"""
+FROM (SELECT o.rowid AS id, c.cluster, c.key, o.rank FROM near_copies c JOIN offered o USING (key) JOIN passed p ON p.id = o.rowid WHERE o.origin = 'human')"""
+_CROWDED = "CREATE TABLE crowded AS SELECT id FROM clustered WHERE member >= $passes"
 
-_ENTERING = """
-CREATE TABLE entering AS
-SELECT d.id, d.stratum, o.origin = 'human' AS human, o.rank, CASE WHEN c.members > 1 THEN c.cluster END AS cluster,
-  coalesce(c.member, 0)::INTEGER AS member, CASE WHEN c.members IS NULL THEN 1 ELSE least(c.members, $passes) END::INTEGER AS members, o.byte_count, {units}
-FROM passed p JOIN divided d USING (id) JOIN offered o ON o.rowid = d.id LEFT JOIN clustered c USING (id) {tokens}
-WHERE d.id NOT IN (SELECT id FROM crowded)"""
-
-_ORDERED = """
-CREATE TABLE {table} AS SELECT * EXCLUDE (before, whole, weight, human),
-  row_number() OVER (ORDER BY ((before << 32) + (rank >> 96)::HUGEINT * u0) // weight, rank) - 1 AS position{even}
-FROM (
-  SELECT e.*, w.weight, sum(u0) OVER (PARTITION BY stratum ORDER BY rank ROWS UNBOUNDED PRECEDING)::HUGEINT - u0 AS before, {whole} AS whole
-  FROM entering e JOIN weighed w USING (stratum) WHERE human = {human})"""
-
-_EVEN = ", row_number() OVER (ORDER BY (((before << 32) + (rank >> 96)::HUGEINT * u0) << 30) // whole, rank) - 1 AS even"
-_WHOLE = "greatest(sum(u0) OVER (PARTITION BY stratum), 1)::HUGEINT"
+_ENTERED = """
+SELECT d.id, d.stratum, o.rank, o.byte_count, (list_position($origins, o.origin) - 1)::TINYINT AS origin, o.near,
+  CASE WHEN c.members > 1 THEN c.cluster ELSE -1 END::INTEGER AS cluster, coalesce(c.member, 0)::INTEGER AS member,
+  least(coalesce(c.members, 1), $passes)::INTEGER AS members{columns}
+FROM passed p JOIN divided d USING (id) JOIN offered o ON o.rowid = d.id LEFT JOIN clustered c USING (id) {joins}
+WHERE o.origin {side} 'human' AND coalesce(c.member, 0) < $passes"""
 
 
 def facts(
@@ -126,7 +116,7 @@ def divide(con: "duckdb.DuckDBPyConnection", given: Sequence[str]) -> list[str]:
         )
     same = " AND ".join(f"f.c{i} IS NOT DISTINCT FROM v.c{i}" for i in range(len(names)))
     con.execute(
-        f"CREATE TABLE divided AS SELECT f.id, s.stratum FROM (SELECT id, {raw} FROM facts) f JOIN valued v ON {same} JOIN strata s USING (label)"
+        f"CREATE TABLE divided AS SELECT f.id, s.stratum FROM (SELECT {conditions.ROW} AS id, {raw} FROM facts) f JOIN valued v ON {same} JOIN strata s USING (label)"
     )
     return [label for (label,) in con.execute("SELECT label FROM strata ORDER BY stratum").fetchall()]
 
@@ -140,7 +130,7 @@ def passing(con: "duckdb.DuckDBPyConnection", condition: str | None, tables: Seq
     cursor = con.cursor()
     cursor.execute("SET TimeZone = 'UTC'")
     selected = ", ".join(map(identifier, names))
-    reader = cursor.sql(f"SELECT id AS {conditions.ROW}, {selected} FROM facts").to_arrow_reader(65536)
+    reader = cursor.sql(f"SELECT {conditions.ROW}, {selected} FROM facts").to_arrow_reader(65536)
     con.register("met", pa.table({"id": conditions.passing(condition, reader)}))
     con.execute("CREATE TABLE passed AS SELECT id FROM met")
     con.unregister("met")
@@ -150,8 +140,8 @@ def cluster(con: "duckdb.DuckDBPyConnection", near_copies: pa.Table, passes: int
     """Makes `clustered` and `crowded` of the snapshot's near copies (columns key, cluster): of a cluster at most `passes` documents
     may enter. Returns how many clusters and documents of them pass, the largest, and what is left out."""
     con.register("near_copies", near_copies)
-    con.execute(_CROWDED.partition(";")[0])
-    con.execute(_CROWDED.partition(";")[2], {"passes": passes})
+    con.execute(_CLUSTERED)
+    con.execute(_CROWDED, {"passes": passes})
     con.unregister("near_copies")
     query = "SELECT count(DISTINCT cluster), count(*), coalesce(max(members), 0) FROM clustered WHERE members > 1"
     number, documents, largest = con.execute(query).fetchall()[0]
@@ -159,32 +149,46 @@ def cluster(con: "duckdb.DuckDBPyConnection", near_copies: pa.Table, passes: int
     return {"clusters": number, "documents": documents, "largest": largest, "left_out": left}
 
 
-def enter(con: "duckdb.DuckDBPyConnection", units: Sequence[str], passes: int) -> None:
-    """Makes `entering` of what may be taken, with its lengths in `units` as u0, u1 ... (tokens: from the table `tokens`)."""
-    names = {"bytes": "o.byte_count", "documents": "1::BIGINT", "tokens": "t.tokens"}
-    lengths = ", ".join(f"{names[unit]} AS u{i}" for i, unit in enumerate(units))
-    tokens = 'LEFT JOIN tokens t ON t.part = o.part AND t."row" = o."row"' if "tokens" in units else ""
-    con.execute(_ENTERING.format(units=lengths, tokens=tokens), {"passes": passes})
+def entered(
+    con: "duckdb.DuckDBPyConnection", units: Sequence[str], passes: int, origins: Sequence[str], human: bool
+) -> ordering.Class:
+    """What may be taken of the human side, or of the others, in the order of ranks. `origins` is what their numbers mean; tokens come
+    from the table `tokens`."""
+    counted = "tokens" in units
+    query = _ENTERED.format(
+        side="=" if human else "!=",
+        columns=", t.tokens" if counted else "",
+        joins='LEFT JOIN tokens t ON t.part = o.part AND t."row" = o."row"' if counted else "",
+    )
+    return ordering.entered(con, query, {"passes": passes, "origins": list(origins)}, units)
 
 
-def weigh(con: "duckdb.DuckDBPyConnection", weights: Mapping[int, int]) -> None:
-    """Takes the target share of each stratum in its class, in parts of `SHARE`, at least 1."""
-    table = pa.table({"stratum": pa.array(weights, pa.int32()), "weight": pa.array(weights.values(), pa.int64())})
-    con.register("weights_given", table)
-    con.execute("CREATE OR REPLACE TABLE weighed AS SELECT * FROM weights_given")
-    con.unregister("weights_given")
+def narrow(con: "duckdb.DuckDBPyConnection") -> None:
+    """Drops `facts`, and of `offered` what only strata and conditions ask for."""
+    con.execute("DROP VIEW facts")
+    for name in ("attestation", "language", "url", "date", "rank", "near"):
+        con.execute(f"ALTER TABLE offered DROP COLUMN {name}")
 
 
-def order(con: "duckdb.DuckDBPyConnection", even: bool) -> None:
-    """Makes `human` and `other` of what enters: each class in the order of virtual time.
+def units(made: ordering.Class) -> dict[int, int]:
+    """What may be taken of each stratum of a class, in the first unit."""
+    sums = np.zeros(MOST, np.int64)
+    np.add.at(sums, made.stratum, made.units[0])
+    return {stratum: int(sums[stratum]) for stratum in np.flatnonzero(np.bincount(made.stratum)).tolist()}
 
-    A document's time is what stands before it in its stratum, in the order of ranks, with a part of its own length that its rank
-    draws, over the stratum's target share. In the order of these times every beginning of a class has nearly the target shares,
-    and a stratum that is exhausted gives way to the others. With `even`, `human` has a column of that name: the place in the order that
-    spreads each stratum over the whole class, by the shares that they have.
-    """
-    con.execute(_ORDERED.format(table="human", human="true", even=_EVEN if even else "", whole=_WHOLE if even else "1"))
-    con.execute(_ORDERED.format(table="other", human="false", even="", whole="1"))
+
+def ordered(made: ordering.Class, weights: Mapping[int, int], even: bool) -> tuple[ordering.Class, np.ndarray | None]:
+    """A class, given in the order of ranks, in that of virtual time; and with `even`, the place of each of it in the order that spreads each
+    stratum over the whole class, by the shares that they have. `weights` is the target share of each stratum, in parts of `SHARE`, at least
+    1."""
+    by_number = np.ones(MOST, np.int64)
+    by_number[list(weights)] = list(weights.values())
+    order = ordering.by_weight(made, by_number)
+    if not even:
+        return made.take(order), None
+    place = np.empty(len(made), np.int64)
+    place[ordering.by_share(made)] = np.arange(len(made))
+    return made.take(order), place[order]
 
 
 def counts(con: "duckdb.DuckDBPyConnection") -> tuple[dict[int, dict[str, int]], dict[int, dict[str, int]]]:
@@ -196,30 +200,6 @@ def counts(con: "duckdb.DuckDBPyConnection") -> tuple[dict[int, dict[str, int]],
     rows = con.execute(query).fetchall()
     offered = {stratum: {"documents": n, "bytes": size} for stratum, n, size, _, _ in rows}
     return offered, {stratum: {"documents": n, "bytes": size} for stratum, _, _, n, size in rows}
-
-
-def units(con: "duckdb.DuckDBPyConnection") -> dict[int, int]:
-    """What may be taken of each stratum, in the first unit."""
-    return dict(con.execute("SELECT stratum, sum(u0)::BIGINT FROM entering GROUP BY stratum").fetchall())
-
-
-def column(con: "duckdb.DuckDBPyConnection", table: str, name: str, dtype: type = np.int64) -> np.ndarray:
-    """A column of `human` or `other` in the order of the class."""
-    found = con.execute(f"SELECT position, {name} AS value FROM {table}").fetchnumpy()
-    result: np.ndarray = np.zeros(len(found["position"]), dtype)
-    result[found["position"]] = found["value"]
-    return result
-
-
-def origins(con: "duckdb.DuckDBPyConnection", names: Sequence[str]) -> np.ndarray:
-    """Origin of each of the others in the order of the class, as its index in `names`."""
-    con.register("named_origins", pa.table({"origin": list(names), "number": pa.array(range(len(names)), pa.int64())}))
-    query = "SELECT c.position, n.number AS value FROM other c JOIN offered o ON o.rowid = c.id JOIN named_origins n USING (origin)"
-    found = con.execute(query).fetchnumpy()
-    con.unregister("named_origins")
-    result = np.zeros(len(found["position"]), np.int64)
-    result[found["position"]] = found["value"]
-    return result
 
 
 def unmatched(con: "duckdb.DuckDBPyConnection", tables: Sequence[Scores]) -> list[dict[str, int]]:

@@ -118,12 +118,27 @@ def check_croissant(data: bytes, files: Mapping[str, tuple[str, int]]) -> None:
             f"its distribution does not list the {len(files)} data files of the mix, each once with its sha256 and contentSize"
         )
     others = [entry for entry in distribution if _short(entry.get("@type")) != "FileObject"]
-    names = {_short(name) for name in _names([found, others])}
-    context = found.get("@context", {})
-    if not isinstance(context, dict) or any(_short(of) in MEANT - {name} for name, of in context.items() if isinstance(of, str)):
-        raise Wrong("its context is none that stands in it, or gives another name to what lists files")
+    twice = any(len({_short(name) for name in entry}) < len(entry) for entry in objects)
+    names = {_short(name) for name in _names([found, others, [[*entry.values()] for entry in objects]])}
+    _check_context(found.get("@context", {}))
+    if twice:
+        raise Wrong("a FileObject of its distribution has one field twice, by two names for it")
     if odd := sorted(names & MEANT | {name for name in names if name.startswith("@")} - WORDS):
         raise Wrong(f"it has {odd[0]} elsewhere than in the FileObjects of its distribution, where a reader could find other files")
+
+
+def _check_context(context: Any) -> None:
+    """Raises `Wrong` unless a context gives each name the meaning that ends in the name itself, or is a prefix that no part of a name can
+    follow: so what lists files has one spelling."""
+    if not isinstance(context, dict):
+        raise Wrong("its context is none that stands in it, or gives another name to what lists files")
+    for name, of in context.items():
+        meant = of.get("@id", name) if isinstance(of, dict) else of
+        known = isinstance(meant, str) and (_short(meant) == name or name == "@language" or meant.endswith(("/", "#")))
+        # Some readers take any name for a prefix: `File` would make a FileObject of `File:Object`.
+        part = any(word.startswith(name) and word != name for word in MEANT)
+        if not known or part or (isinstance(of, dict) and of.keys() - {"@id", "@type", "@container"}) or name == "@base":
+            raise Wrong("its context is none that stands in it, or gives another name to what lists files")
 
 
 def _short(name: Any) -> str:

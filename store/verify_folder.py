@@ -11,6 +11,11 @@ import fsspec
 from store.verify_shard import Wrong
 
 BLOCK = 1 << 20
+LARGEST = 1 << 28
+"""Bytes of a file that is read as a whole, such as a manifest: of 99,999 shards it has half as many."""
+
+OF_HUB = (".cache/huggingface/", ".gitattributes")
+"""What `hf download --local-dir` leaves beside the files: no loader takes rows from there, since the card names the shards by their folder."""
 
 
 class Check:
@@ -25,20 +30,26 @@ class Check:
         self.extra: list[str] = []
 
     def list(self) -> set[str]:
-        """Paths of all files, hidden ones too; they stay in `there`."""
+        """Paths of all files, hidden ones too, but of those that a hub's client leaves at the root (`OF_HUB`); they stay in `there`."""
         self.fs.invalidate_cache()
         base = self.path + "/"
-        self.there = {str(name)[len(base) :] for name in self.fs.find(self.path) if str(name).startswith(base)}
+        found = {str(name)[len(base) :] for name in self.fs.find(self.path) if str(name).startswith(base)}
+        self.there = {path for path in found if not path.startswith(OF_HUB[0]) and path != OF_HUB[1]}
         return self.there
 
     def open(self, path: str) -> Any:
-        """A file for reading its bytes; it can seek."""
-        return self.fs.open(f"{self.path}/{path}", "rb")
+        """A file for reading its bytes; it can seek. Raises `Wrong` for a pipe or a device, whose bytes might never end."""
+        place = f"{self.path}/{path}"
+        if self.fs.info(place)["type"] != "file":
+            raise Wrong("it is no regular file")
+        return self.fs.open(place, "rb")
 
-    def read(self, path: str) -> bytes:
-        """A file's bytes."""
+    def read(self, path: str, most: int = LARGEST) -> bytes:
+        """A file's bytes. Raises `Wrong` for more than `most`."""
         with self.open(path) as file:
-            data: bytes = file.read()
+            data: bytes = file.read(most + 1)
+        if len(data) > most:
+            raise Wrong(f"it has more than {most:,} bytes, and all of it would be in memory at once")
         return data
 
     def blame(self, path: str, why: object) -> None:
@@ -60,10 +71,10 @@ class Check:
         return not {*paths} & {*self.why, *self.missing}
 
     def same(self, path: str, sha256: str, size: int) -> None:
-        """Raises `Wrong` unless a file has this digest and size."""
+        """Raises `Wrong` unless a file has this digest and size. Of a longer one no more than the beginning is read."""
         hashed, found = hashlib.sha256(), 0
         with self.open(path) as stream:
-            while block := stream.read(BLOCK):
+            while found <= size and (block := stream.read(BLOCK)):
                 hashed.update(block)
                 found += len(block)
         if (hashed.hexdigest(), found) != (sha256, size):

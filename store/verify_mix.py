@@ -33,7 +33,7 @@ from store.verify_mix_manifest import (
     totals,
 )
 from store.verify_orders import Orders
-from store.verify_proof import prove, read_leaves
+from store.verify_proof import LARGEST, prove, read_leaves
 from store.verify_shard import Found, Rows, Terms, Wrong, moment, repeated
 
 __all__ = ["FLOOR", "LATEST_CUTOFF", "verify_mix"]
@@ -45,6 +45,7 @@ TOLD = (
     "ids, addresses and languages of documents",
     "strata beside the origin",
     "purity, survival, strata, coverage and near copies",
+    "what else the cards say",
 )
 """What no shard can show and so remains the maker's statement."""
 
@@ -96,7 +97,7 @@ def verify_mix(
         raise UsageError(
             f"the texts of a snapshot would count for nothing: a mix of format {said.mix.format} has its own. Leave --texts out."
         )
-    if number is not None and number >= len(said.shards):
+    if number is not None and not _names(said, number, str(shard)):
         raise UsageError(f"{shard} is none of the {len(said.shards)} shards of this mix. Name one that its manifest lists.")
     chosen = said.shards if number is None else [said.shards[number]]
     _check_files(check, said, None if number is None else chosen[0])
@@ -129,6 +130,12 @@ def _number(shard: str | None) -> int | None:
     return int(found[1])
 
 
+def _names(said: Said, number: int, path: str) -> bool:
+    """Whether a path is the name, a file or a folder of a shard."""
+    mine = said.shards[number : number + 1]
+    return any(path == shard.name or any(f"{file}/".startswith(f"{path}/") for file in shard.paths) for shard in mine)
+
+
 def _promised(ground: Ground, total: dict[str, Any], number: int | None) -> dict[str, Any]:
     """What is proven, in words."""
     terms, shards = ground.terms, len(ground.said.shards)
@@ -141,11 +148,14 @@ def _promised(ground: Ground, total: dict[str, Any], number: int | None) -> dict
     if number is not None:
         unchecked = ["repeats across shards, totals, ceilings, budget and what holds in other orders", *unchecked]
         line = f"ONE OF {shards} SHARDS: {line}; repeats across shards, totals and orders were not checked"
+    if ground.tokenizer is not None:
+        unchecked.append("whether the tokenizer is the one that you know: compare its digest")
     return {
         "line": line,
         "floor": f"at least {terms.floor} of the {' and '.join(terms.units)} at every prefix of {where}",
         "dated_before": ground.said.body.snapshot["cutoff"],
         "weakest_attestation": ATTESTATIONS[terms.minimum],
+        **({} if ground.tokenizer is None else {"tokenizer": sha256_hex(ground.tokenizer)}),
         "not_checked": "; ".join(unchecked),
     }
 
@@ -305,11 +315,11 @@ def _check_shard(check: Check, ground: Ground, shard: Shard, orders: Orders) -> 
     with check.of(shard.leaves):
         # A row of tokens may hold many documents.
         most = terms.tree_size if said.form.TOKENS else shard.listed.rows
-        leaves, bound = read_leaves(check.read(shard.leaves), terms, most)
+        leaves, bound = read_leaves(check.read(shard.leaves, LARGEST), terms, most)
     if leaves is None or bound is None:
         return None
     with check.of(shard.leaves):
-        prove(bound, check.read(shard.hashes), terms)
+        prove(bound, check.read(shard.hashes, LARGEST), terms)
     if not check.sound(shard.leaves):  # which of the two is false cannot be known
         check.blame(shard.hashes, check.why[shard.leaves])
         return None

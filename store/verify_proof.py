@@ -11,7 +11,11 @@ from provenance.identity import LEAF_VERSION, Leaf, leaf_hash, multiproof_root
 from provenance.schema import ATTESTATIONS
 from store.verify_shard import Terms, Wrong, moment
 
-LONGEST_LEAF = 1 << 20
+LONGEST_LEAF = 1 << 16
+LARGEST = 1 << 30
+"""Bytes of a file of a proof."""
+UNPACKED = 1 << 31
+"""Bytes of the leaves of a shard, all of which are in memory at once; each has about 500."""
 
 _LEAF = msgspec.json.Decoder(tuple[str, str, str, int, str, str, str, str, bool, str, str, str, str])
 
@@ -56,8 +60,12 @@ def prove(bound: dict[int, bytes], hashes: bytes, terms: Terms) -> None:
 
 def _lines(packed: bytes) -> Iterator[bytes]:
     stream: Any = pa.CompressedInputStream(pa.BufferReader(packed), "zstd")
+    left = UNPACKED
     with io.BufferedReader(stream, 1 << 20) as lines:
         while line := lines.readline(LONGEST_LEAF):
+            left -= len(line)
+            if left < 0:
+                raise Wrong(f"the leaves unpack to more than {UNPACKED:,} bytes")
             yield line
 
 

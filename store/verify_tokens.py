@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from provenance.identity import Leaf, canonical_json
 from provenance.schema import ORIGINS
 from store import files, tables
-from store.verify_shard import EPOCH, STRATA, Found, Terms, Wrong, moment, year
+from store.verify_shard import EPOCH, STRATA, Found, Terms, Wrong, check_keys, moment, year
 
 REQUIRED = ("start", "stop", "offset", "tokens", "key", "origin", "attestation", "epoch", "stratum")
 LABELS = ("key", "id", "origin", "attestation", "epoch", "url", "date", "language", "stratum", "tokens")
@@ -56,6 +56,8 @@ class Encoder:
             raise Wrong(f"its tokenizer does not load: {error}") from error
         if self._made.truncation or self._made.padding:
             raise Wrong("its tokenizer cuts or pads texts, so that their tokens are not all counted")
+        if getattr(self._made.model, "dropout", None):
+            raise Wrong("its tokenizer merges by chance (dropout), so that a text has other tokens each time")
         self._made.encode_special_tokens = True
         self.boundary, self.end, self.pad = (stated[name] for name in ("boundary", "end", "pad"))
         vocabulary = self._made.get_vocab(with_added_tokens=True).values()
@@ -174,6 +176,7 @@ class TokenRows:
         for origin, stratum in zip(pairs["origin"].to_pylist(), pairs["stratum"].to_pylist(), strict=True):
             if origin not in ORIGINS or stratum.partition("/")[0] != origin:
                 raise Wrong(f"a span has the origin {origin[:40]!r} and the stratum {stratum[:40]!r}, which is no such pair")
+        check_keys(columns.field("key"))
         row = pc.list_parent_indices(column).to_numpy().astype(np.int64)
         start, stop, offset, tokens = (columns.field(name).to_numpy().astype(np.int64) for name in REQUIRED[:4])
         human = pc.equal(columns.field("origin"), "human").to_numpy(zero_copy_only=False)
@@ -346,8 +349,6 @@ class TokenRows:
         self._look_up()
         found = self.found
         found.keys = b"".join([*self.keys, *(key.encode() for key in self.passes)])
-        if len(found.keys) != 32 * (len(self.keys) + len(self.passes)):
-            raise Wrong("a key is not 32 characters long")
         found.digests = b"".join(bytes.fromhex(leaf.text_sha256)[:16] for leaf in self.leaves.values())
         surplus = {"minimum_surplus": self.least or 0, "final_surplus": self.surplus}
         found.units["tokens"] = {"human": self.human, "total": self.total, **surplus}

@@ -1,7 +1,7 @@
 """What a trainer has of a mix after each row, for the tests that read mixes with trainers' libraries."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,32 @@ import zstandard
 from provenance import mixture
 from store import files, shards
 from store.manifest import Opened
+from tests import mixes, vocabularies
+
+SETTINGS = {"floor": "2/7", "units": ("documents", "bytes"), "chunk_bytes": 600, "seed": 3}
+"""Of the mixes that readers are tried on; `maker` adds what a format of tokens needs."""
+
+
+def maker(new_folder: Callable[[str], Path], sources: tuple[Opened, Opened], name: str) -> Callable[..., Opened]:
+    """What makes a mix of a format and a number of shards, once for all that want the same. `new_folder` makes one under a name,
+    `sources` are a snapshot and a run, and mixes are called `name` and a number: `datasets` keeps what it read by a folder's last name."""
+    known: dict[tuple[Any, ...], Opened] = {}
+    packed = {
+        "units": ("tokens",),
+        "tokenizer": vocabularies.folder("byte_level", new_folder("tokenizer")),
+        "sequence_length": 128,
+        "chunk_tokens": 300,
+    }
+
+    def made(form: str, count: int, **options: Any) -> Opened:
+        wanted = (form, count, *sorted(options.items()))
+        if wanted not in known:
+            chosen = SETTINGS | (packed if form == "tokens" else {}) | options
+            folder = new_folder("made") / f"{name}-{len(known)}"
+            known[wanted] = mixes.make(folder, sources[0], [sources[1]], format=form, shards=count, **chosen)
+        return known[wanted]
+
+    return made
 
 
 def names(opened: Opened) -> list[str]:

@@ -204,4 +204,7 @@ def responsible(body: Mapping[str, Any]) -> dict[str, Any]:
 def _years(body: Mapping[str, Any]) -> str:
     dated = [year for year in body["counts"]["years"] if year.isdigit()]
     cutoff = body["snapshot"]["cutoff"][:10]
-    return f"captured {min(dated)} to {max(dated)} and before {cutoff}" if dated else f"dated before {cutoff}"
+    if not dated:
+        return f"dated before {cutoff}"
+    first, last = min(dated), max(dated)
+    return f"captured {f'in {first}' if first == last else f'{first} to {last}'} and before {cutoff}"

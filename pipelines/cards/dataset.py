@@ -147,11 +147,13 @@ def _filter(body: Mapping[str, Any]) -> str:
 
 def _strata(body: Mapping[str, Any]) -> str:
     stated, mix = body["stated"], body["config"]["mix"]
-    by = f"by {', '.join(mix['strata'])}" if mix["strata"] else "by nothing more"
+    by = f"by {', '.join(mix['strata'])}, and its strata are drawn {words.drawn(mix)}" if mix["strata"] else "by nothing more"
     said = (
         f"Each origin is divided {by}. Offered, passed and chosen are documents, each counted once; the target is the stratum's share of its class, "
         "human or other, and what follows is in the mix, repeats included."
     )
+    if stated["human_epochs"] > 1 and (mix["weights"] or mix["temperature"] != 1):
+        said += " The human side is repeated whole, so that its strata have the shares of their sizes and not those targets."
     head, rows = supply.strata(stated["strata"], body["counts"]["strata"], SHOWN)
     return f"{said}\n\n{words.table(head, [[words.cell(str(label)), *rest] for label, *rest in rows])}"
 
@@ -195,7 +197,8 @@ def _verify(body: Mapping[str, Any]) -> str:
 def _tokens(body: Mapping[str, Any]) -> str:
     mix = body["config"]["mix"]
     if not shards.named(mix["format"]).TOKENS:
-        return ""
+        known = f"Tokens are counted by the tokenizer `{mix['tokenizer']}`, the SHA-256 of `proof/tokenizer.bin`; another one counts others."
+        return known if mix["tokenizer"] else ""
     said = (
         f"Rows are {mix['sequence_length']:,} token ids of the tokenizer `{mix['tokenizer']}`, which stands in `proof/tokenizer.bin`. The floor counts "
         "tokens that bear loss: special tokens, padding and the first position of a row are nobody's. Which tokens are of which document stands row "

@@ -87,6 +87,17 @@ def ranks(body: Mapping[str, Any]) -> words.Table:
     return ["ranks", "in turns (iterable)", "in runs (map-style)"], rows
 
 
+def notes(body: Mapping[str, Any]) -> str:
+    """What the table of reading orders rests on, and how readers count their buffers."""
+    said = f"{BOUND}."
+    if shards.named(body["config"]["mix"]["format"]).pattern() is not None:
+        said += (
+            " The rows of a shuffle buffer are those that a reader holds back: `IterableDataset.shuffle(buffer_size=B)` of `datasets` holds back half as "
+            "many again as B."
+        )
+    return said
+
+
 def shared(body: Mapping[str, Any]) -> str:
     """How ranks come to share the rows, in words."""
     if shards.named(body["config"]["mix"]["format"]).pattern() is None:
@@ -99,7 +110,7 @@ def shared(body: Mapping[str, Any]) -> str:
 
 def section(body: Mapping[str, Any]) -> str:
     """The card's section on reading orders: a table of what holds, and one of ranks that share the mix."""
-    return "\n\n".join([words.table(*holds(body)), f"{BOUND}.", shared(body), words.table(*ranks(body))])
+    return "\n\n".join([words.table(*holds(body)), notes(body), shared(body), words.table(*ranks(body))])
 
 
 def _worlds(count: int) -> str:

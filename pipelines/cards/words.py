@@ -134,7 +134,7 @@ def repeats(body: Mapping[str, Any]) -> str:
         return "No document is repeated."
     return (
         f"Human documents are repeated, {epochs:g} times on average, each in one shard and a whole pass over its human side apart; "
-        f"by the data-constrained law they are worth {body['stated']['human_effective']:,} {body['units'][0]} of text read once."
+        f"by the data-constrained law they are worth {body['stated']['plan']['effective']['human']:,} {body['units'][0]} of text read once."
     )
 
 
@@ -194,6 +194,13 @@ def old(body: Mapping[str, Any]) -> str:
     )
 
 
+def drawn(mix: Mapping[str, Any]) -> str:
+    """By what rule the strata of an origin are drawn."""
+    said = "by their size" if mix["temperature"] == 1 else f"by their size to the power 1/{mix['temperature']:g}"
+    fixed = ", ".join(f"{share} for {name}" for name, share in mix["weights"].items())
+    return f"with fixed shares ({fixed}) and the rest {said}" if fixed else said
+
+
 def steps(body: Mapping[str, Any]) -> list[str]:
     """What was done to the texts, each step in a sentence."""
     mix = body["config"]["mix"]
@@ -204,9 +211,7 @@ def steps(body: Mapping[str, Any]) -> list[str]:
     if mix["where"]:
         said.append(f"Documents had to meet a condition of the user's: {mix['where']}")
     if mix["strata"]:
-        said.append(
-            f"Each origin is divided into strata by {', '.join(mix['strata'])}, drawn at temperature {mix['temperature']:g}."
-        )
+        said.append(f"Each origin is divided into strata by {', '.join(mix['strata'])}, drawn {drawn(mix)}.")
     if mix["format"] == "tokens":
         said.append(
             f"Texts are tokenised by the tokenizer {mix['tokenizer']} and packed into rows of {mix['sequence_length']:,} tokens."

@@ -13,6 +13,8 @@ DRAWN = 20
 """Strata of the human side that are drawn."""
 LISTED = 200
 """Strata that are listed."""
+PLAIN = str.maketrans("", "", "*`")
+"""Takes the marks of Markdown away."""
 KEPT = svg.Series("human", "kept")
 SAMPLE = svg.Series("steel", "of a uniform sample, expected")
 
@@ -31,8 +33,8 @@ def orders(opened: Opened) -> Markup | None:
     return section(
         "What holds in which reading order",
         lead,
-        _table("Reading orders", f"{reading.BOUND.replace('*', '')}.", reading.holds(body)),
-        _table("Ranks", reading.shared(body).replace("`", ""), reading.ranks(body)),
+        _table("Reading orders", reading.notes(body).translate(PLAIN), reading.holds(body)),
+        _table("Ranks", reading.shared(body).translate(PLAIN), reading.ranks(body)),
     )
 
 

@@ -33,6 +33,8 @@ LONGEST_LINE = 1 << 27
 FEED = 4096
 """Compressed bytes that are unpacked at a time; they can become 128 MiB at most, whoever made them."""
 BATCH_ROWS = 1024
+BATCH_BYTES = 1 << 26
+"""A batch ends with the line that exceeds it, so that a few compressed bytes fill no memory."""
 _DTYPES = {pa.string(): "string", pa.int32(): "int32", TIME: "timestamp[us, tz=UTC]"}
 
 
@@ -149,14 +151,6 @@ def _parse(line: bytes, beside: bytes) -> dict[str, Any]:
     return row
 
 
-def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:
-    arrays = []
-    for field in SHARD:
-        values = [row[field.name] for row in rows]
-        arrays.append(_times.times(values) if field.type == TIME else pa.array(values, field.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=SHARD)
-
-
 def _unpacked(source: Any) -> Iterator[bytes]:
     """The lines of a file that is one zstd frame and nothing else, each with its end."""
     stream = zstandard.ZstdDecompressor().decompressobj()
@@ -165,14 +159,14 @@ def _unpacked(source: Any) -> Iterator[bytes]:
     while block := source.read(FEED):
         if stream.eof:
             raise ValueError("bytes follow the compressed lines; a shard ends with them")
-        first, *others = _unpack(stream, block).split(b"\n")
-        held.append(first)
-        length += len(first)
+        data, at = _unpack(stream, block), 0
+        while end := data.find(b"\n", at) + 1:  # a list of all lines would take far more memory than the bytes of short ones
+            yield b"".join([*held, data[at:end]])
+            held, length, at = [], 0, end
+        held.append(data[at:])
+        length += len(data) - at
         if length > LONGEST_LINE:
             raise ValueError(f"a line is longer than {LONGEST_LINE} bytes; no row of a shard is")
-        for part in others:
-            yield b"".join(held) + b"\n"
-            held, length = [part], len(part)
     if not stream.eof or stream.unused_data or length:
         raise ValueError("the compressed lines break off, or bytes follow them")
 
@@ -189,12 +183,14 @@ def read(open_: Open, name: str, options: Mapping[str, Any], root: str = "") -> 
     """The rows in order. Raises `ValueError` for a line that `write` would not have written from its row, and where the two files
     have not one line for each row."""
     rows: list[dict[str, Any]] = []
+    size = 0
     into, beside = paths(name, root)
     with open_(into) as documents, open_(beside) as attributes:
         for line, tagged in zip(_unpacked(documents), _unpacked(attributes), strict=True):
             rows.append(_parse(line, tagged))
-            if len(rows) == BATCH_ROWS:
-                yield _batch(rows)
-                rows = []
+            size += len(line) + len(tagged)
+            if len(rows) == BATCH_ROWS or size > BATCH_BYTES:
+                yield _times.batch(rows)
+                rows, size = [], 0
     if rows:
-        yield _batch(rows)
+        yield _times.batch(rows)

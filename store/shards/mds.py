@@ -152,7 +152,7 @@ def read(open_: Open, name: str, options: Mapping[str, Any], root: str = "") -> 
             if index_file.read(len(_HEADER) + (1 << 16)) != index(samples, size):
                 raise ValueError(f"{INDEX} is not exactly the one that belongs to {FILE}")
         for batch in _groups(offsets):
-            yield _batch([_sample(_exactly(source, length)) for length in batch])
+            yield _times.batch([_sample(_exactly(source, length)) for length in batch])
 
 
 def _exactly(source: BinaryIO, size: int) -> bytes:
@@ -192,11 +192,3 @@ def _sample(data: bytes) -> dict[str, Any]:
     if nulls >> len(NULLABLE):
         raise ValueError("a sample says that a column is null that cannot be")
     return row
-
-
-def _batch(rows: list[dict[str, Any]]) -> pa.RecordBatch:
-    arrays = []
-    for field in SHARD:
-        values = [row[field.name] for row in rows]
-        arrays.append(_times.times(values) if field.type == TIME else pa.array(values, field.type))
-    return pa.RecordBatch.from_arrays(arrays, schema=SHARD)

@@ -7,13 +7,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from provenance.schema import SHARD
-from store.shards import Create, Open, _parquet
+from store.shards import Create, Open, _pages, _parquet
 
 NAME = "parquet"
 TOKENS = False
 LEVEL = 1
 BATCH_ROWS = 1024
+LARGEST_CHUNK = 1 << 24
+"""Most bytes that `mix.chunk_bytes` allows a row's text."""
 
+STATED = "origin"
 DICTIONARY = ["origin", "attestation", "language", "stratum"]
 
 
@@ -50,7 +53,7 @@ def write(create: Create, name: str, batches: Iterable[pa.RecordBatch], options:
             compression_level=LEVEL,
             use_dictionary=DICTIONARY,
             # Those of texts, keys and addresses would be long, and help no reader: classes lie spread over all row groups.
-            write_statistics=["origin"],
+            write_statistics=[STATED],
             write_page_index=options["page_index"],
             use_content_defined_chunking=options["content_defined_chunking"],
         ) as writer,
@@ -64,13 +67,18 @@ def write(create: Create, name: str, batches: Iterable[pa.RecordBatch], options:
 
 def read(open_: Open, name: str, options: Mapping[str, Any], root: str = "") -> Iterator[pa.RecordBatch]:
     """The rows in order, at most `BATCH_ROWS` at a time. Raises `ValueError` unless the columns are exactly a shard's, and pages, index
-    and footer are all that the file holds."""
+    and footer are all that the file holds and say what the rows are."""
     with open_(paths(name, root)[0]) as source:
-        size = source.seek(0, 2)
+        longest = ("text", options.get("chunk_bytes", LARGEST_CHUNK))
+        shape = _pages.Shape(DICTIONARY, STATED, options["page_index"], longest)
         with pq.ParquetFile(source, pre_buffer=False) as file:
-            _parquet.check(file, SHARD, size, options["page_index"])
+            claims = _parquet.check(file, source, SHARD, shape)
             # Threads of Arrow that hold a Python file when the interpreter ends abort the process. Longer batches join row
             # groups, which copies their texts once more.
             for batch in file.iter_batches(batch_size=BATCH_ROWS, use_threads=False):
                 batch.validate(full=True)
+                for claim in claims:
+                    claim.take(batch.column(STATED))
                 yield batch
+            for claim in claims:
+                claim.end()

@@ -12,12 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from provenance.schema import PACKED, SPANS
-from store.shards import Create, Open, _parquet
+from store.shards import Create, Open, _pages, _parquet
 
 NAME = "tokens"
 TOKENS = True
 LEVEL = 1
 BATCH_TOKENS = 1 << 20
+MOST_VALUES = 1 << 23
+"""Tokens, or spans, that a group of rows may have: writers put 2^21 tokens into one, and all spans of a row are in memory at once."""
 
 _OPTIONS: dict[str, Any] = {"compression": "zstd", "compression_level": LEVEL, "write_statistics": False}
 _LABELS = ["spans.list.element." + name for name in ("origin", "attestation", "language", "stratum", "epoch")]
@@ -73,8 +75,8 @@ def read(open_: Open, name: str, options: Mapping[str, Any], root: str = "") -> 
         pq.ParquetFile(packed, pre_buffer=False) as ids,
         pq.ParquetFile(beside, pre_buffer=False) as spans,
     ):
-        for file, schema, source in ((ids, PACKED, packed), (spans, SPANS, beside)):
-            _parquet.check(file, schema, source.seek(0, 2))
+        for file, schema, source, dictionaries in ((ids, PACKED, packed, []), (spans, SPANS, beside, _LABELS)):
+            _parquet.check(file, source, schema, _pages.Shape(dictionaries, values=MOST_VALUES))
         if _groups(ids) != _groups(spans):
             raise ValueError(f"{attributes} does not have the rows of {data}, group for group")
         size = max(1, BATCH_TOKENS // length)

@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests import mixes, vocabularies
-
-SETTINGS = {"floor": "2/7", "units": ("documents", "bytes"), "chunk_bytes": 600, "seed": 3}
+from tests import consumers, mixes
 
 
 @pytest.fixture(scope="session")
@@ -15,21 +13,4 @@ def sources(tmp_path_factory):
 @pytest.fixture(scope="session")
 def made(tmp_path_factory, sources):
     """Makes a mix once for all tests that want the same."""
-    known = {}
-    packed = {
-        "units": ("tokens",),
-        "tokenizer": vocabularies.folder("byte_level", tmp_path_factory.mktemp("tokenizer")),
-        "sequence_length": 128,
-        "chunk_tokens": 300,
-    }
-
-    def one(form, count, **options):
-        wanted = (form, count, *sorted(options.items()))
-        if wanted not in known:
-            # `datasets` keeps what it read by the folder's last name.
-            folder = tmp_path_factory.mktemp("made") / f"formats-{form}-{len(known)}"
-            chosen = SETTINGS | (packed if form == "tokens" else {}) | options
-            known[wanted] = mixes.make(folder, sources[0], [sources[1]], format=form, shards=count, **chosen)
-        return known[wanted]
-
-    return one
+    return consumers.maker(tmp_path_factory.mktemp, sources, "formats")

@@ -44,7 +44,7 @@ BODY: dict[str, Any] = {
     "job": JOB,
     "config": {
         "mix": {
-            "format": "parquet", "human_apart": False, "strata": ["language", "year"], "temperature": 1.0, "where": None, "seed": 7,
+            "format": "parquet", "human_apart": False, "strata": ["language", "year"], "temperature": 1.0, "weights": {}, "where": None, "seed": 7,
             "min_attestation": "captured", "chunk_bytes": 16384, "sequence_length": 64, "chunk_tokens": 32, "tokenizer": None,
             "max_epochs": 4, "budget": None, "shortfall": "fail",
         }
@@ -69,7 +69,6 @@ BODY: dict[str, Any] = {
     },
     "stated": {
         "human_epochs": 1.0,
-        "human_effective": 600,
         "alternative": {"what": "the human side alone", "unit": "bytes", "unique": 600, "epochs": 1.6, "total": 960, "effective": 950, "law": "D'"},
         "kept_out": {"redacted": 2, "near_copies": 3},
         "near_human": {"documents": 0, "bytes": 0},
@@ -160,6 +159,19 @@ def test_sizes_are_named_as_the_hub_names_them(rows: int, name: str) -> None:
 
 def stratum(documents: int, target: float = 0.0) -> dict[str, Any]:
     return {"available": held(documents, 1), "passed": held(documents, 1), "target": target, "chosen": held(1, 1) | {"epochs": 2.0}}
+
+
+def test_the_rule_by_which_strata_are_drawn_is_said() -> None:
+    assert "divided by language, year, and its strata are drawn by their size." in card()
+    assert "drawn by their size to the power 1/2.5." in card(config__mix__temperature=2.5)
+    assert "drawn with fixed shares (1/4 for year=2014) and the rest by their size." in card(
+        config__mix__weights={"year=2014": "1/4"}
+    )
+
+
+def test_a_repeated_human_side_is_said_to_have_missed_the_targets_of_its_strata() -> None:
+    assert "repeated whole" in card(config__mix__temperature=2.0, stated__human_epochs=2.3)
+    assert "repeated whole" not in card(config__mix__temperature=2.0) + card(stated__human_epochs=2.3)
 
 
 def test_many_strata_are_thirty_lines_half_of_each_class_and_two_sums() -> None:
@@ -275,6 +287,8 @@ def test_shuffle_buffers_are_told_what_they_miss() -> None:
     assert "| a shuffle buffer of at most 1 row, bytes | holds exactly |" in made
     assert "| a shuffle buffer of 1,000 rows, bytes | may miss 150,000 bytes at most" in made
     assert "| a shuffle buffer of any size, bytes | holds exactly |" in card(orders__bytes__shuffle_buffer=12)
+    assert "`datasets` holds back half as many again" in made
+    assert "`datasets` holds back" not in card(config__mix__format="mds")
 
 
 ROW = st.tuples(st.booleans(), st.integers(1, 50))
@@ -319,6 +333,12 @@ def test_the_bound_of_a_global_shuffle_is_serflings() -> None:
 def test_the_bound_of_a_global_shuffle_is_none_for_a_mix_too_small_and_zero_for_a_rich_one(kept: int) -> None:
     made = [card(), card(floor="1/100", orders__bytes__rows=100_000, realised__bytes={"human": 10**7, "total": 10**7})][kept]
     assert ["the bound says nothing after 6 rows", "it holds after 10,000 rows too"][kept] in made
+
+
+def test_texts_whose_tokens_count_name_the_tokenizer() -> None:
+    said = "the SHA-256 of `proof/tokenizer.bin`"
+    assert f"`{'f' * 64}`, {said}" in card(config__mix__tokenizer="f" * 64)
+    assert said not in card()
 
 
 def test_tokens_say_what_nobody_can_verify_without_the_snapshot() -> None:

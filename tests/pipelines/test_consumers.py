@@ -15,9 +15,8 @@ import yaml
 from provenance.schema import SHARD
 from store import shards
 from store.verify_mix import verify_mix
-from tests import consumers, mixes, vocabularies
+from tests import consumers, mixes
 
-SETTINGS = {"floor": "2/7", "units": ("documents", "bytes"), "chunk_bytes": 600, "seed": 3}
 COUNTS = (8, 3)
 """Numbers of shards: one that common numbers of ranks divide, and one that they do not."""
 LOADED = ["parquet", "jsonl", "tokens"]
@@ -44,29 +43,7 @@ def sources(tmp_path_factory):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, sources):
     """Makes a mix once for all tests of this module that want the same."""
-    known = {}
-    packed = {
-        "units": ("tokens",),
-        "tokenizer": vocabularies.folder("byte_level", tmp_path_factory.mktemp("tokenizer")),
-        "sequence_length": 128,
-        "chunk_tokens": 300,
-    }
-
-    def one(form, count, **options):
-        wanted = (form, count, *sorted(options.items()))
-        if wanted not in known:
-            folder = tmp_path_factory.mktemp("made") / f"mix-{len(known)}"  # `datasets` keeps what it read by a folder's last name
-            known[wanted] = mixes.make(
-                folder,
-                sources[0],
-                [sources[1]],
-                format=form,
-                shards=count,
-                **(SETTINGS | (packed if form == "tokens" else {}) | options),
-            )
-        return known[wanted]
-
-    return one
+    return consumers.maker(tmp_path_factory.mktemp, sources, "mix")
 
 
 def plain(opened):

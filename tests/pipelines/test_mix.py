@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import cli, mixing, planning
+from pipelines import cli, pieces, planning
 from pipelines import mix as verb
 from pipelines.cli import Job
 from provenance.mixture import Mix
@@ -170,6 +170,22 @@ def test_a_budget_beyond_the_human_side_fails_with_the_numbers(sources, tmp_path
         mixes.make(tmp_path / "mix", sources[1], [sources[2]], budget=180_000)
 
 
+def test_a_dry_run_of_what_fail_would_refuse_shows_all_numbers_and_exits_1(sources, tmp_path, capsys):
+    _, frozen, crawled = sources
+    command = ["mix", crawled.url, "--snapshot", frozen.url, "--into", str(tmp_path / "mix"), "--min-attestation", "captured"]
+    command += ["--mix.budget=180000", "--dry-run", "--quiet"]
+    assert cli.main([*command, "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["result"].startswith("SHORT") and found["plan"]["requested"]["shortfall"] == "fail"
+    assert found["plan"]["alternatives"]["shrink"]["total"] == 94_594 and found["realised"]["bytes"]["total"] <= 94_594
+    assert found["machine_share"] and found["alternative"]["total"]
+    assert cli.main(command) == 1
+    printed = capsys.readouterr().out
+    assert "shrink" in printed and "94,594" in printed and "human side alone" in printed
+    assert cli.main([*command, "--mix.shortfall=shrink"]) == 0
+    assert not (tmp_path / "mix").exists()
+
+
 def test_shrink_makes_the_largest_mix_there_is(sources, tmp_path):
     opened = mixes.make(tmp_path / "mix", sources[1], [sources[2]], budget=200_000, shortfall="shrink")
     made = opened.manifest["realised"]["bytes"]
@@ -246,7 +262,7 @@ def test_wildcards_in_a_path_stand_for_themselves(tmp_path):
 def test_the_rows_of_a_file_are_read_wherever_its_groups_begin(tmp_path, rows):
     url = str(tmp_path / "documents.parquet")
     pq.write_table(pa.table({"text": [f"text {i}" for i in range(5000)]}), url, row_group_size=2500)
-    found = [text for table in mixing.read_rows(url, np.array(rows, np.int64)) for text in table["text"].to_pylist()]
+    found = [text for table in pieces.read_rows(url, np.array(rows, np.int64)) for text in table["text"].to_pylist()]
     assert found == [f"text {i}" for i in rows]
 
 

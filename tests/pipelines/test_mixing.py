@@ -1,5 +1,6 @@
 """Writing shards from a plan: rows in an order that keeps the floor, the human side apart, counts, and what the orders keep."""
 
+import json
 from collections import Counter
 from fractions import Fraction
 from pathlib import Path
@@ -10,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines import arranging, orders
+from pipelines import arranging, mixing, orders, pieces
 from pipelines.mixing import PLAN, Scatter, WriteShard
 from provenance.mixture import Mix
 from provenance.orders import Orders
@@ -142,12 +143,31 @@ def test_a_classes_rows_keep_the_order_of_the_plan(planned, units, buffer):
             ]
 
 
-def test_texts_scattered_by_shard_give_the_same_bytes_as_texts_read_from_their_files(planned):
-    receipts, into, _ = planned.write("plain")
-    again, twin, _ = planned.write("again")
-    scattered, other, _ = planned.write("scattered", scattered=True)
+@pytest.mark.parametrize("held", [1, 6000, mixing.SCATTER_BYTES])
+def test_texts_scattered_by_shard_give_the_same_bytes_as_texts_read_from_their_files(planned, monkeypatch, held):
+    monkeypatch.setattr(mixing, "SCATTER_BYTES", held)
+    monkeypatch.setattr(pieces, "STRETCH_ROWS", 3)
+    receipts, into, _ = planned.write(f"plain-{held}")
+    again, twin, _ = planned.write(f"again-{held}")
+    scattered, other, _ = planned.write(f"scattered-{held}", scattered=True)
     assert receipts == again == scattered
     assert tree(into) == tree(twin) == tree(other)
+
+
+def test_a_part_is_scattered_once_and_by_shard(planned, monkeypatch):
+    monkeypatch.setattr(mixing, "SCATTER_BYTES", 1)
+    monkeypatch.setattr(pieces, "STRETCH_ROWS", 3)
+    into = planned.write("once", scattered=True)[1]
+    for number, url in enumerate(planned.parts):
+        base = files.join(into, "texts", f"{number:05d}")
+        order = json.loads(files.read_bytes(f"{base}.json"))
+        with pa.OSFile(f"{base}.arrow") as source:
+            reader = pa.ipc.open_file(source)
+            found = [(owner, row) for i, owner in enumerate(order) for row in reader.get_batch(i).to_pylist()]
+        there = [{name: row[name] for name in pieces.TEXTS.names} for row in pq.read_table(url).to_pylist()]
+        for shard in range(planned.shards):
+            assert [row for owner, row in found if owner == shard] == there[shard :: planned.shards]
+        assert len(found) == len(there) and len(set(order)) < len(order)
 
 
 def test_another_seed_is_another_order_of_the_same_rows(planned):

@@ -1,14 +1,20 @@
 """The purity of a mix: what is told of its human side, on what it rests, and that it needs no model where there are no cells."""
 
 from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipelines import calibrating, prevailing, purifying
 from provenance.calibration import Combiner
+from provenance.schema import SNAPSHOT_DOCUMENTS
+from tests import mixes
 from tests.pipelines.test_prevailing import CELL, MACHINE, RATE
 
 WEIGHED = Combiner(version="0", source="made up", cells=(CELL,))
@@ -79,9 +85,24 @@ def test_too_few_documents_and_none_in_a_cell_are_said() -> None:
 
 
 def test_without_cells_no_model_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    import msgspec
-
     bare = msgspec.structs.replace(purifying.toolbox.calibration(), combiner=None)
     monkeypatch.setattr(purifying.toolbox, "calibration", lambda: bare)
     told = purifying.estimated("nowhere", None, None)  # type: ignore[arg-type]
     assert told["share"] is None and purifying.line(told) == "not estimated: there are no calibrated cells"
+
+
+def test_only_documents_that_a_cell_covers_are_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = [("en", 900), ("en", 49), ("is", 900), (None, 900), ("de", None), ("de", 50), ("en", 900)]
+    found = [mixes.document(f"d{i}", 200, language=language, word_count=words) for i, (language, words) in enumerate(facts)]
+    url = str(tmp_path / "documents.parquet")
+    pq.write_table(pa.Table.from_pylist([mixes.sealed(row) for row in found], schema=SNAPSHOT_DOCUMENTS), url)
+    chosen = [{"source": "s", "part": "p", "row": row} for row in (5, 0, 1, 2, 3, 4)]
+    planned: Any = SimpleNamespace(numbers={"s": {"p": 0}}, urls=[url], folder=str(tmp_path))
+    (part,) = purifying._parts(planned, chosen, WEIGHED)
+    assert pq.read_table(part["sample"])["row"].to_pylist() == [0, 5] and part["snapshot"] == "s"
+    assert purifying._parts(planned, chosen[2:], WEIGHED) == []
+    calibration = msgspec.structs.replace(purifying.toolbox.calibration(), combiner=WEIGHED)
+    monkeypatch.setattr(purifying.toolbox, "calibration", lambda: calibration)
+    monkeypatch.setattr(purifying, "_chosen", lambda *_: chosen[2:])
+    told = purifying.estimated("nowhere", planned, None)
+    assert told["documents"] == 4 and told["estimated"] == 0 and "no calibrated cell covers" in purifying.line(told)

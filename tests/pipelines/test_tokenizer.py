@@ -36,6 +36,15 @@ def test_what_travels_names_the_special_tokens_and_cuts_nothing(named):
     assert canonical_json(stated) == data == tokenizer.load(folder)
 
 
+def test_a_file_that_merges_by_chance_is_read_without(tmp_path):
+    made = json.loads(vocabularies.byte_level().to_str())
+    assert made["model"]["type"] == "BPE"
+    made["model"]["dropout"] = 0.5
+    (tmp_path / "tokenizer.json").write_text(json.dumps(made))
+    stated = json.loads(tokenizer.load(str(tmp_path / "tokenizer.json")))
+    assert json.loads(stated["tokenizer"])["model"]["dropout"] is None
+
+
 def test_a_file_that_cuts_and_pads_is_read_without(tmp_path):
     made = vocabularies.byte_level()
     made.enable_truncation(4)

@@ -151,3 +151,18 @@ def test_a_report_of_a_late_cutoff_says_that_it_verified_where_that_is_allowed(m
     assert cli.main(asked) == 1
     assert cli.main([*asked, "--max-cutoff", "2026-01-01"]) == 0
     assert cli.main(["report", frozen.url, "--max-cutoff", "2026-01-01", "--json", "--quiet"]) == 2
+
+
+def test_what_a_hubs_client_leaves_beside_a_mix_is_no_file_of_it(made, tmp_path, capsys):
+    folder, frozen, _ = made
+    mix = shutil.copytree(folder / "mix", tmp_path / "mix")
+    (mix / ".gitattributes").write_text("*.parquet filter=lfs\n")
+    (mix / ".cache/huggingface/download").mkdir(parents=True)
+    (mix / ".cache/huggingface/download/manifest.json.metadata").write_text("0\n")
+    assert said(capsys, mix, "--anchor", frozen.id)[0] == 0
+    for place in (".cache/other", "data/.gitattributes", "data/.cache/huggingface/train-00000-of-00002.parquet"):
+        (mix / place).parent.mkdir(parents=True, exist_ok=True)
+        (mix / place).write_text("")
+        code, found = said(capsys, mix, "--anchor", frozen.id)
+        assert (code, found["extra"]) == (1, [place])
+        (mix / place).unlink()

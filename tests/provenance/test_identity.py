@@ -148,6 +148,14 @@ def test_multiproof_gives_the_root_and_nothing_else_does(size: int, data: st.Dat
             multiproof_root(size, {i: leaves[i] for i in chosen}, proof[:-1])
 
 
+@given(st.integers(0, 70), st.data())
+def test_a_multiproof_is_the_roots_of_the_subtrees_without_its_leaves_from_left_to_right(size: int, data: st.DataObject) -> None:
+    tree = Tree([leaf_hash(i.to_bytes(2, "big")) for i in range(size)])
+    chosen = sorted(data.draw(st.sets(st.integers(0, size - 1)))) if size else []
+    wanted = [tree.subtree(start, stop) for start, stop in identity.absent_ranges(size, chosen)] if size else []
+    assert tree.multiproof(chosen) == wanted
+
+
 def test_index_outside_the_tree_is_refused() -> None:
     with pytest.raises(ValueError, match="outside"):
         multiproof_root(3, {3: leaf_hash(b"")}, [])

@@ -76,7 +76,7 @@ def test_it_keeps_what_meets_it_and_null_counts_as_not(condition: str, expected:
         ("getenv('HOME') IS NOT NULL", "cannot evaluate"),
         ("score > ?", "cannot evaluate"),
         ("score > $x", "cannot evaluate"),
-        ("* IS NULL", "cannot evaluate"),
+        ("* IS NULL", "by other than their names"),
     ],
 )
 def test_what_is_no_condition_is_refused(condition: str, said: str) -> None:

@@ -54,6 +54,15 @@ def test_a_file_in_the_making_has_another_name(tmp_path: Path) -> None:
     assert (file.size, file.sha256) == (1, hashlib.sha256(b"1").hexdigest())
 
 
+def test_a_digest_that_was_not_to_be_taken_is_not_told(base: str) -> None:
+    url = files.join(base, "x")
+    with files.create(url, digest=False) as file:
+        file.write(b"123")
+    assert file.size == 3 and files.read_bytes(url) == b"123"
+    with pytest.raises(ValueError, match="not to be taken"):
+        _ = file.sha256
+
+
 def test_the_version_of_a_changed_file_is_another_one(tmp_path: Path) -> None:
     path = tmp_path / "x"
     path.write_bytes(b"1")

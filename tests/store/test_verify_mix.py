@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from provenance.identity import sha256_hex
 from store import checkpoint, files, manifest, notes, shards
 from store.errors import UsageError
 from store.verify_mix import verify_mix
@@ -94,6 +95,16 @@ def test_an_honest_mix_verifies(made, variant):
     assert found["line"].startswith("of the human bytes ") or "of the human bytes rest on witness 'archive file'" in found["line"]
     assert "% of the human bytes rest on witness" in found["line"]
     assert "addresses and languages" in found["not_checked"]
+
+
+def test_the_tokenizer_is_named_for_whoever_knows_it(made):
+    """Whoever makes a mix may bring one that gives human texts many tokens."""
+    folder, frozen = made
+    found = verify_mix(str(folder / "tokens"), frozen.id)
+    assert found["tokenizer"] == sha256_hex((folder / "tokens/proof/tokenizer.bin").read_bytes())
+    assert "compare its digest" in found["not_checked"]
+    assert found["tokenizer"] in (folder / "tokens/README.md").read_text()
+    assert "tokenizer" not in verify_mix(str(folder / "plain"), frozen.id)
 
 
 def test_shares_of_witnesses_add_up(made):
