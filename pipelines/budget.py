@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from pipelines import repeating
 from provenance import floor as floors
 from provenance import mixture
 from provenance.mixture import Mix
@@ -23,14 +24,14 @@ _EXACT = Context(prec=40)
 @dataclass(frozen=True)
 class Humans:
     """The human candidates in the order of their class, int arrays of one length: units (the first unit), number of the stratum,
-    number in the cluster of near copies, how many of that cluster may enter, and, where it is another one, the place in the order
-    that spreads all of them."""
+    number in the cluster of near copies, how many of that cluster may enter; and, where repeats go by weights, the target share of each
+    stratum by its number, in parts of `SHARE`."""
 
     units: np.ndarray
     stratum: np.ndarray
     member: np.ndarray
     members: np.ndarray
-    even: np.ndarray | None = None
+    targets: np.ndarray | None = None
     total: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -95,9 +96,8 @@ def choose(mix: Mix, human: Humans, others: Others, supply: dict[str, dict[str, 
     """The human rows of the mix: each document once without a budget; with one, as many as it needs, in the order of their class,
     after `quota` documents of each stratum.
 
-    Repetition goes pass by pass through all documents, and its last pass, in the order in which they stand in the shards, ends where the
-    budget is met. Raises `CheckFailed` where
-    the human side or the quota does not suffice.
+    Repetition goes pass by pass through all documents, and its last pass ends where the budget is met; with `human.targets` each stratum has
+    passes of its own. Raises `CheckFailed` where the human side or the quota does not suffice.
     """
     everything = np.arange(len(human.units))
     if mix.budget is None:
@@ -115,8 +115,9 @@ def choose(mix: Mix, human: Humans, others: Others, supply: dict[str, dict[str, 
             passes = int(np.searchsorted(reach, wanted)) + 1
     first, kept = _quota(mix, human)
     wanted = max(wanted, min(int(human.units[first[:kept]].sum()), budget))
-    again = first if human.even is None or passes == 1 else np.argsort(human.even)
-    rows = [of[human.passes(epoch, mix.max_epochs)[of]] for epoch, of in enumerate([first, *[again] * (passes - 1)])]
+    if human.targets is not None:
+        return _weighed(mix, human, first, kept, wanted, budget, labels)
+    rows = [first[human.passes(epoch, mix.max_epochs)[first]] for epoch in range(passes)]
     position = np.concatenate(rows)
     reached = np.cumsum(human.units[position])
     count = int(np.searchsorted(reached, wanted)) + 1 if wanted else 0
@@ -128,6 +129,25 @@ def choose(mix: Mix, human: Humans, others: Others, supply: dict[str, dict[str, 
         raise CheckFailed(_no_room(mix, human, first[:kept], count, budget, labels))
     epoch = np.repeat(np.arange(passes, dtype=np.int32), [len(row) for row in rows])
     return Side(position[:count], epoch[:count], budget)
+
+
+def _weighed(mix: Mix, human: Humans, first: np.ndarray, kept: int, wanted: int, budget: int, labels: list[str]) -> Side:
+    """The human rows where repeats go by weights."""
+    position, epoch = repeating.chosen(human, first, kept, wanted, budget, mix.max_epochs)
+    if int(human.units[position].sum()) > budget:
+        raise CheckFailed(
+            _no_room(
+                mix,
+                human,
+                first[:kept],
+                int(np.searchsorted(np.cumsum(human.units[first[:kept]]), budget, "right")),
+                budget,
+                labels,
+            )
+        )
+    if wanted and not len(position) and mixture.fraction(mix.floor):
+        raise CheckFailed(_no_document(mix, human, int(human.units[first[0]]), budget))
+    return Side(position, epoch, budget)
 
 
 def _quota(mix: Mix, human: Humans) -> tuple[np.ndarray, int]:

@@ -46,8 +46,7 @@ class Planned:
 @dataclass
 class Offer:
     """What may be taken: the candidates' database, the snapshot's tree, the labels of the strata, the target share of each, what is said of
-    filter and clusters, both classes in their order, and where it is another one, the place of the human ones in the order that spreads all
-    of them."""
+    filter and clusters, and both classes in their order."""
 
     made: Plan
     tree: Tree
@@ -56,7 +55,6 @@ class Offer:
     stated: dict[str, Any]
     human: Class
     other: Class
-    even: np.ndarray | None
 
 
 def plan(
@@ -83,7 +81,8 @@ def plan(
         raise CheckFailed(_none(mix, frozen, supply))
     offer = _offered(mix, frozen, made, tree, work, runner, tokenizer, scores)
     con, human, other = made.con, offer.human, offer.other
-    humans = Humans(human.units[0], human.stratum, human.member, human.members, offer.even)
+    targets = strata.by_number(offer.targets) if _uneven(mix) else None
+    humans = Humans(human.units[0], human.stratum, human.member, human.members, targets)
     if not len(humans.units) and share > 0:
         raise CheckFailed(stating.nothing_passes(mix, offer.stated))
     ceilings = [mix.ceilings.shares()[origin] for origin in ORIGINS]
@@ -135,7 +134,9 @@ def _candidates(mix: Mix, frozen: Opened, crawled: list[Opened], work: str, revo
     versions = [frozen.id, *filter(None, before)]
     for number, run in enumerate(crawled):
         made.crawl(number, _parts(run), run.files("tags"), run.files("matches"), versions)
-    made.offer(mix.min_attestation, [origin for origin, ceiling in mix.ceilings.shares().items() if ceiling > 0])
+    made.offer(
+        mix.min_attestation, [origin for origin, ceiling in mix.ceilings.shares().items() if ceiling > 0], mix.where is not None
+    )
     return made, tree
 
 
@@ -154,7 +155,7 @@ def _offered(
     strata.facts(con, scores, locales.site if made.urls else None, deciles)
     labels = strata.divide(con, by)
     budget.check_weights(mix, labels)
-    strata.passing(con, mix.where, scores)
+    barred = strata.passing(con, mix.where, scores)
     found = strata.cluster(con, near_copies.clusters(frozen, work), mix.max_epochs)
     if "tokens" in mix.units and tokenizer is not None:
         from pipelines import lengths
@@ -164,14 +165,15 @@ def _offered(
     human, other = (strata.entered(con, mix.units, mix.max_epochs, ORIGINS, side) for side in (True, False))
     strata.narrow(con)
     targets = budget.shares(mix, labels, strata.units(human) | strata.units(other))
-    human, even = strata.ordered(human, targets, _uneven(mix))
-    other, _ = strata.ordered(other, targets, False)
-    filtered = {"where": mix.where, "scores": strata.unmatched(con, scores)} if mix.where is not None or scores else None
-    return Offer(made, tree, labels, targets, {"filter": filtered, "clusters": found}, human, other, even)
+    human, other = strata.ordered(human, targets), strata.ordered(other, targets)
+    filtered = None
+    if mix.where is not None or scores:
+        filtered = {"where": mix.where, "scores": strata.unmatched(con, scores), "barred": barred}
+    return Offer(made, tree, labels, targets, {"filter": filtered, "clusters": found}, human, other)
 
 
 def _uneven(mix: Mix) -> bool:
-    """Whether repeats need another order than that of the class, which weights make uneven."""
+    """Whether strata are repeated by target shares of their own, and not all alike."""
     return mix.shortfall == "repeat" and (mix.temperature != 1 or bool(mix.weights))
 
 

@@ -110,6 +110,11 @@ SELECT part, "row", key, origin, byte_count, NULL, NULL, near, language, url, da
 ) WHERE place = 1 AND once = 1;
 DROP TABLE repeated"""
 
+_BARRED = f"""
+CREATE TABLE barred AS
+SELECT part, "row", key, origin, byte_count, NULL::VARCHAR AS attestation, language, url, date, {_RANK} AS rank
+FROM judged WHERE reason = 'origin_not_allowed'"""
+
 _OF_SNAPSHOT = {
     "redacted": "SELECT count(*) FROM stored WHERE key IN (SELECT key FROM leaves WHERE redacted IS NOT NULL)",
     "revoked": "SELECT (SELECT count(*) FROM stored WHERE eligible) - (SELECT count(*) FROM frozen WHERE stored)",
@@ -206,12 +211,15 @@ class Plan:
             self.con.execute(_NEAR, {"run": run, "file": self._readable(url), "versions": [*versions, ""]})
         self.con.execute("DROP TABLE tag")
 
-    def offer(self, minimum: str, origins: Sequence[str]) -> None:
+    def offer(self, minimum: str, origins: Sequence[str], barred: bool = False) -> None:
         """Makes `offered` of the human documents that reach a level, and of the crawled documents of some origins, one per
-        content id, each with its rank in the order of the seed. What was read goes, when it has been counted."""
+        content id, each with its rank in the order of the seed; and `barred` of those of other origins, where they are asked for. What was
+        read goes, when it has been counted."""
         self.con.execute("CREATE TABLE allowed AS SELECT unnest($origins) AS origin", {"origins": [*origins, ""]})
         self._all(_JUDGED)
         self._all(_OFFERED, seed=self.seed, level=ATTESTATIONS.index(minimum))
+        if barred:
+            self._all(_BARRED, seed=self.seed)
         self.con.execute("CREATE TABLE parts (part INTEGER, source VARCHAR)")
         sources = pa.array([part.source for part in self.parts], pa.string())
         numbers = pa.array(range(len(self.parts)), pa.int32())

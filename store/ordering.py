@@ -157,13 +157,6 @@ def by_weight(made: Class, weights: np.ndarray) -> np.ndarray:
     return _timed(above, below)
 
 
-def by_share(made: Class) -> np.ndarray:
-    """The order of a class that stands in the order of ranks which spreads each stratum over all of it."""
-    before, whole = _before(made.stratum, made.units[0], made.units[0])
-    time, rest = _drawn(made.rank, made.units[0], before)
-    return _timed(*_spread(time, rest, whole))
-
-
 def _spread(time: np.ndarray, rest: np.ndarray, whole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return divided(time, rest << np.uint64(30), 62, np.maximum(whole, 1).astype(np.uint64))
 
@@ -178,7 +171,7 @@ def _timed(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 def in_shard(rows: Class, epoch: np.ndarray) -> np.ndarray:
     """The order of a shard's rows of one class, given in the order of the class and of epochs: epoch by epoch, the strata spread by the shard's
-    own shares.
+    own shares. Where strata have passes of their own, those of each fill the shard evenly, so that its end is of no stratum alone.
 
     Documents of one cluster stand a pass over their number apart, after the first of them.
     """
@@ -189,6 +182,11 @@ def in_shard(rows: Class, epoch: np.ndarray) -> np.ndarray:
     _part(rows, epoch, place)
     if int(epoch.max(initial=0)) == 0:
         return np.lexsort((rows.rank, place))
+    most = np.zeros(int(rows.stratum.max()) + 1, np.int64)
+    np.maximum.at(most, rows.stratum, epoch.astype(np.int64) + 1)
+    if int(most.max()) - int(most[most > 0].min()) > 1:
+        passes = most[rows.stratum].astype(np.uint64)
+        return np.lexsort((rows.rank, place // passes + epoch.astype(np.uint64) * (np.uint64(PASS) // passes)))
     return np.lexsort((rows.rank, place, epoch))
 
 

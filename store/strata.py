@@ -33,9 +33,9 @@ _PLAIN = r"(?s)https?://([A-Za-z0-9.-]+)(?::[0-9]*)?(?:[/?#].*)?"
 _HOST = rf"nullif(regexp_replace(rtrim(lower(regexp_extract(url, '^{_PLAIN}$', 1)), '.'), '^www\.', ''), '')"
 
 _FACTS = f"""
-CREATE VIEW facts AS SELECT o.rowid AS {conditions.ROW}, o.key, o.origin, left(p.source, 12) AS source, o.language, {{domain}} AS domain,
+CREATE VIEW {{view}} AS SELECT o.rowid AS {conditions.ROW}, o.key, o.origin, left(p.source, 12) AS source, o.language, {{domain}} AS domain,
   year(o.date)::INTEGER AS year, {{rarity}} AS rarity, o.date, o.url, o.byte_count, o.attestation{{columns}}
-FROM offered o JOIN parts p USING (part) {{joins}}"""
+FROM {{table}} o JOIN parts p USING (part) {{joins}}"""
 
 _VALUE = r"coalesce(left(regexp_replace({column}::VARCHAR, '[/\x00-\x1f\x7f-\x9f\x{{2028}}\x{{2029}}]', '_', 'g'), 80), 'none')"
 
@@ -57,7 +57,7 @@ WHERE o.origin {side} 'human' AND coalesce(c.member, 0) < $passes"""
 def facts(
     con: "duckdb.DuckDBPyConnection", tables: Sequence[Scores], site: Callable[[str], str | None] | None, rarity: pa.Table | None
 ) -> None:
-    """Makes `facts` of what is offered. `site` gives the domain of an address, where one is asked for; `rarity` has the deciles
+    """Makes `facts` of what is offered, and `facts_barred` of what is barred where that is there. `site` gives the domain of an address, where one is asked for; `rarity` has the deciles
     (columns part, row, rarity), where they are."""
     join(con, tables)
     columns = "".join(f", s{i}.{identifier(name)}" for i, table in enumerate(tables) for name in table.columns)
@@ -73,13 +73,21 @@ def facts(
         con.unregister("rarities_given")
         decile = "rarities.rarity"
         joins.append('LEFT JOIN rarities ON rarities.part = o.part AND rarities."row" = o."row"')
-    con.execute(_FACTS.format(domain=domain, rarity=decile, columns=columns, joins=" ".join(joins)))
+    for view, table in _views(con):
+        con.execute(_FACTS.format(view=view, table=table, domain=domain, rarity=decile, columns=columns, joins=" ".join(joins)))
+
+
+def _views(con: "duckdb.DuckDBPyConnection") -> list[tuple[str, str]]:
+    """The views of facts, each with the table that it is of."""
+    barred = con.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'barred'").fetchall()[0][0]
+    return [("facts", "offered"), *([("facts_barred", "barred")] if barred else [])]
 
 
 def _sites(con: "duckdb.DuckDBPyConnection", site: Callable[[str], str | None]) -> None:
     """Makes `sites` of the addresses that are not plain, which Python reads."""
     con.execute("CREATE TABLE sites (url VARCHAR, site VARCHAR)")
-    query = f"SELECT DISTINCT url FROM offered WHERE url IS NOT NULL AND NOT regexp_full_match(url, '{_PLAIN}')"
+    urls = " UNION ALL ".join(f"SELECT url FROM {table}" for _, table in _views(con))
+    query = f"SELECT DISTINCT url FROM ({urls}) WHERE url IS NOT NULL AND NOT regexp_full_match(url, '{_PLAIN}')"
     for batch in con.cursor().sql(query).to_arrow_reader(65536):
         found = pa.record_batch(
             [batch["url"], pa.array([site(url) for url in batch["url"].to_pylist()], pa.string())], ["url", "site"]
@@ -121,19 +129,34 @@ def divide(con: "duckdb.DuckDBPyConnection", given: Sequence[str]) -> list[str]:
     return [label for (label,) in con.execute("SELECT label FROM strata ORDER BY stratum").fetchall()]
 
 
-def passing(con: "duckdb.DuckDBPyConnection", condition: str | None, tables: Sequence[Scores]) -> None:
-    """Makes `passed` of the candidates that meet a condition, of all without one. Raises `UsageError` for what is none."""
+def passing(con: "duckdb.DuckDBPyConnection", condition: str | None, tables: Sequence[Scores]) -> dict[str, dict[str, int]]:
+    """Makes `passed` of the candidates that meet a condition, of all without one. Raises `UsageError` for what is none.
+
+    Returns, by origin, how many documents are barred whatever they meet, and how many of them meet it: what a filter prefers shows there.
+    """
     if condition is None:
         con.execute("CREATE TABLE passed AS SELECT rowid AS id FROM offered")
-        return
+        return {}
+    con.register("met", pa.table({"id": _met(con, "facts", condition, tables)}))
+    con.execute("CREATE TABLE passed AS SELECT id FROM met")
+    con.unregister("met")
+    if len(_views(con)) == 1:
+        return {}
+    con.register("met", pa.table({"id": _met(con, "facts_barred", condition, tables)}))
+    rows = con.execute(
+        "SELECT origin, count(*), count(met.id) FROM barred LEFT JOIN met ON met.id = barred.rowid GROUP BY origin ORDER BY origin"
+    ).fetchall()
+    con.unregister("met")
+    con.execute("DROP VIEW facts_barred; DROP TABLE barred")
+    return {origin: {"documents": documents, "passed": passed} for origin, documents, passed in rows}
+
+
+def _met(con: "duckdb.DuckDBPyConnection", view: str, condition: str, tables: Sequence[Scores]) -> pa.Array:
     names = [*OURS, *(name for table in tables for name in table.columns)]
     cursor = con.cursor()
     cursor.execute("SET TimeZone = 'UTC'")
     selected = ", ".join(map(identifier, names))
-    reader = cursor.sql(f"SELECT {conditions.ROW}, {selected} FROM facts").to_arrow_reader(65536)
-    con.register("met", pa.table({"id": conditions.passing(condition, reader)}))
-    con.execute("CREATE TABLE passed AS SELECT id FROM met")
-    con.unregister("met")
+    return conditions.passing(condition, cursor.sql(f"SELECT {conditions.ROW}, {selected} FROM {view}").to_arrow_reader(65536))
 
 
 def cluster(con: "duckdb.DuckDBPyConnection", near_copies: pa.Table, passes: int) -> dict[str, int]:
@@ -177,18 +200,17 @@ def units(made: ordering.Class) -> dict[int, int]:
     return {stratum: int(sums[stratum]) for stratum in np.flatnonzero(np.bincount(made.stratum)).tolist()}
 
 
-def ordered(made: ordering.Class, weights: Mapping[int, int], even: bool) -> tuple[ordering.Class, np.ndarray | None]:
-    """A class, given in the order of ranks, in that of virtual time; and with `even`, the place of each of it in the order that spreads each
-    stratum over the whole class, by the shares that they have. `weights` is the target share of each stratum, in parts of `SHARE`, at least
-    1."""
-    by_number = np.ones(MOST, np.int64)
-    by_number[list(weights)] = list(weights.values())
-    order = ordering.by_weight(made, by_number)
-    if not even:
-        return made.take(order), None
-    place = np.empty(len(made), np.int64)
-    place[ordering.by_share(made)] = np.arange(len(made))
-    return made.take(order), place[order]
+def by_number(weights: Mapping[int, int]) -> np.ndarray:
+    """The target share of each stratum by its number, in parts of `SHARE`, at least 1; int64, shape (MOST,)."""
+    found = np.ones(MOST, np.int64)
+    found[list(weights)] = list(weights.values())
+    return found
+
+
+def ordered(made: ordering.Class, weights: Mapping[int, int]) -> ordering.Class:
+    """A class, given in the order of ranks, in that of virtual time. `weights` is the target share of each stratum, in parts of `SHARE`, at
+    least 1."""
+    return made.take(ordering.by_weight(made, by_number(weights)))
 
 
 def counts(con: "duckdb.DuckDBPyConnection") -> tuple[dict[int, dict[str, int]], dict[int, dict[str, int]]]:

@@ -25,7 +25,7 @@ def lines(summary: Mapping[str, Any]) -> list[str]:
         *_said("machine share", f"{expecting.line(summary['machine_share'])}{_estimate(summary['machine_share'])}"),
         *_said("human side alone", _alone(summary["alternative"])),
         "",
-        *columns(*supply.survival(summary["survival"])),
+        *columns(*supply.survival(summary["survival"], summary["filter"])),
         "",
         *columns(*_without_passed(summary)),
     ]

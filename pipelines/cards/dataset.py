@@ -132,7 +132,7 @@ def histogram(body: Mapping[str, Any]) -> str:
 def _filter(body: Mapping[str, Any]) -> str:
     """What the way into the mix left of each origin, and the user's condition."""
     where, stated = body["config"]["mix"]["where"], body["stated"]
-    said = [words.table(*supply.survival(stated["survival"]))]
+    said = [words.table(*supply.survival(stated["survival"], stated["filter"]))]
     if where:
         said.append(
             f"The filter, `--where`: <code>{html.escape(' '.join(where.split()))}</code>. Filters by quality prefer machine text."
@@ -153,7 +153,7 @@ def _strata(body: Mapping[str, Any]) -> str:
         "human or other, and what follows is in the mix, repeats included."
     )
     if stated["human_epochs"] > 1 and (mix["weights"] or mix["temperature"] != 1):
-        said += " The human side is repeated whole, so that its strata have the shares of their sizes and not those targets."
+        said += f" Strata of the human side are repeated by those targets, each {mix['max_epochs']} times at most; what one cannot fill the others do."
     head, rows = supply.strata(stated["strata"], body["counts"]["strata"], SHOWN)
     return f"{said}\n\n{words.table(head, [[words.cell(str(label)), *rest] for label, *rest in rows])}"
 

@@ -75,14 +75,26 @@ def _stratum(
     return [name, *documents, times, target, *(sum(of.get(column, 0) for of in counts) for column in columns)]
 
 
-def survival(found: Mapping[str, Mapping[str, int]]) -> Table:
-    """Documents of each origin that could enter, that pass the filter and that are in the mix, with the shares of those that could."""
+def survival(found: Mapping[str, Mapping[str, int]], filtered: Mapping[str, Any] | None) -> Table:
+    """Documents of each origin that could enter, that pass the filter and that are in the mix, with the shares of those that could; and what
+    the filter would have passed of the origins that have no place in the mix."""
     rows: list[list[object]] = []
     for origin in ORIGINS:
         offered = found["attested" if origin == "human" else "may_enter"][origin]
         if offered:
             passed, chosen = found["passed"][origin], found["in_shards"][origin]
             rows.append([origin, offered, passed, words.share(passed, offered), chosen, words.share(chosen, offered)])
+    for origin, of in ((filtered or {}).get("barred") or {}).items():
+        rows.append(
+            [
+                f"{origin}, kept out",
+                of["documents"],
+                of["passed"],
+                words.share(of["passed"], of["documents"]),
+                0,
+                words.share(0, of["documents"]),
+            ]
+        )
     return ["origin", "could enter", "after the filter", "of these", "in the mix", "of these"], rows
 
 

@@ -170,8 +170,8 @@ def test_the_rule_by_which_strata_are_drawn_is_said() -> None:
 
 
 def test_a_repeated_human_side_is_said_to_have_missed_the_targets_of_its_strata() -> None:
-    assert "repeated whole" in card(config__mix__temperature=2.0, stated__human_epochs=2.3)
-    assert "repeated whole" not in card(config__mix__temperature=2.0) + card(stated__human_epochs=2.3)
+    assert "repeated by those targets" in card(config__mix__temperature=2.0, stated__human_epochs=2.3)
+    assert "repeated by those targets" not in card(config__mix__temperature=2.0) + card(stated__human_epochs=2.3)
 
 
 def test_many_strata_are_thirty_lines_half_of_each_class_and_two_sums() -> None:
@@ -205,10 +205,15 @@ def test_a_label_cannot_leave_its_cell() -> None:
 def test_what_is_left_of_each_origin_is_a_share_of_what_could_enter() -> None:
     made = card()
     assert "| human | 8 | 4 | 50.00 % | 3 | 37.50 % |" in made and "| unknown | 20 | 15 | 75.00 % | 1 | 5.00 % |" in made
-    told = {"where": "x", "scores": [{"rows": 10, "unmatched": 4, "candidates": 20, "without": 14}]}
+    told = {
+        "where": "x",
+        "scores": [{"rows": 10, "unmatched": 4, "candidates": 20, "without": 14}],
+        "barred": {"machine_generated": {"documents": 8, "passed": 6}},
+    }
     assert "Of 10 rows of scores 4 are of no candidate; 14 of 20 candidates have none." in card(stated__filter=told)
     table = {"sha256": "d4" * 32, "rows": 10, "columns": ["quality", "`|"]}
     made = card(stated__filter=told, scores=[table])
+    assert "| machine_generated, kept out | 8 | 6 | 75.00 % | 0 | 0.00 % |" in made
     assert f"Scores of 10 documents came from a table with the SHA-256 `{'d4' * 32}` and the columns `quality`, " in made
 
 

@@ -167,11 +167,31 @@ def test_a_condition_is_for_both_sides_and_what_it_leaves_is_said(sources: tuple
     assert plan.stated["filter"] == {
         "where": "origin = 'human' OR quality > 0.5",
         "scores": [{"rows": 91, "unmatched": 1, "candidates": 135, "without": 45}],
+        "barred": {"machine_generated": {"documents": 4, "passed": 0}},
     }
     assert plan.stated["survival"]["may_enter"]["unknown"] == 90 and plan.stated["survival"]["passed"]["unknown"] == 44
     assert plan.stated["left_over"] == {}
     with pytest.raises(CheckFailed, match=r"leaves no human document.*of 91 rows of scores 1 are of no candidate, and 45 of 135"):
         planned(tmp_path / "both", sources, [table], where="quality > 0.5", strata=())
+
+
+def test_what_a_filter_would_pass_of_origins_without_a_place_is_said(tmp_path: Path) -> None:
+    frozen = mixes.snapshot(tmp_path / "snapshot", [mixes.document(f"old-{i}", 300) for i in range(20)])
+    new = [(mixes.document(f"new-{i}", 300), "unknown" if i % 3 else "machine_generated", None) for i in range(30)]
+    odd = [(mixes.document("odd", 300, url="http://[bad"), "machine_translated", None)]
+    crawled = mixes.run(tmp_path / "run", [frozen], [*new, *odd])
+    table = scores_of(
+        tmp_path / "s.parquet",
+        {"key": [key(f"new-{i}") for i in range(30)], "quality": [1.0 if i % 3 == 0 else i / 30 for i in range(30)]},
+    )
+    where = "origin = 'human' OR quality > 0.5 OR domain = 'nowhere.example'"
+    plan = planned(tmp_path, (frozen, crawled), [table], where=where, strata=(), floor="0.1")
+    assert plan.stated["filter"]["barred"] == {
+        "machine_generated": {"documents": 10, "passed": 10},
+        "machine_translated": {"documents": 1, "passed": 0},
+    }
+    assert plan.stated["survival"]["passed"] == {"human": 20, "machine_generated": 0, "machine_translated": 0, "unknown": 10}
+    assert {row["origin"] for shard in rows(plan) for row in shard} == {"human", "unknown"}
 
 
 @pytest.mark.parametrize(
