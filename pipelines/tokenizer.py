@@ -85,6 +85,8 @@ def _fetched(name: str) -> str:
 
 def _declared(name: str, folder: str) -> dict[str, Any]:
     """The tokenizer of a folder with what its configuration declares."""
+    # Else it says on standard error that there is no PyTorch, which no tokenizer needs.
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     from transformers import AutoTokenizer
 
     try:

@@ -34,7 +34,7 @@ def table(found, path):
 
 def saved(rows, **options):
     sink = io.BytesIO()
-    pq.write_table(rows, sink, **{"row_group_size": 5} | options)
+    pq.write_table(rows, sink, **{"row_group_size": 5, "write_statistics": False, "use_dictionary": False} | options)
     return sink.getvalue()
 
 
