@@ -67,7 +67,6 @@ def stated(
         "left_over": entering.left_over(origins),
         "near_human": entering.near_human(),
         "human_epochs": round(realised[unit]["human"] / distinct, 4) if distinct else 0.0,
-        "human_effective": round(floors.effective(distinct, realised[unit]["human"] / distinct)) if distinct else 0,
         "alternative": {
             "what": f"the human side alone, repeated to the size of the mix, at most {mix.max_epochs} times",
             "unit": unit,

@@ -10,7 +10,7 @@ HIDDEN = {"exit_code", "verb", "rows", "why", "line", "kind", "result"}
 
 DETAILS = {
     "mix": set(
-        "requested realised counts supply crawled left_over human_epochs human_effective purity machine_share plan strata survival filter "
+        "requested realised counts supply crawled left_over human_epochs purity machine_share plan strata survival filter "
         "clusters coverage alternative".split()
     ),
     "verify": {"counts", "units", "anchored", "first_wrong_rows"},

@@ -1,11 +1,27 @@
-"""What formats of Parquet files share: whether a file has exactly a schema, and nothing that no row of it needs."""
+"""What formats of Parquet files share: how they are found, and whether a file has exactly a schema, and nothing that no row of it needs."""
 
-from typing import BinaryIO
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from store.shards import _pages
+
+
+def pattern(root: str = "") -> str | None:
+    """The shards' files, as a card's `data_files` names them."""
+    return f"{root}data/train-*.parquet"
+
+
+def features() -> list[dict[str, Any]] | None:
+    """Null: the files say their types themselves."""
+    return None
+
+
+def whole(read: Callable[[str], bytes], names: Sequence[str], root: str = "") -> dict[str, bytes]:
+    """Nothing stands beside the shards."""
+    return {}
 
 
 def check(file: pq.ParquetFile, source: BinaryIO, schema: pa.Schema, shape: _pages.Shape) -> list[_pages.Claims]:

@@ -1,6 +1,6 @@
 """Parquet shards in the layout of Hugging Face: one zstd file per shard, `data/train-NNNNN-of-NNNNN.parquet`, small row groups."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -8,6 +8,9 @@ import pyarrow.parquet as pq
 
 from provenance.schema import SHARD
 from store.shards import Create, Open, _pages, _parquet
+from store.shards._parquet import features, pattern, whole
+
+__all__ = ["NAME", "TOKENS", "features", "paths", "pattern", "read", "whole", "write"]
 
 NAME = "parquet"
 TOKENS = False
@@ -23,21 +26,6 @@ DICTIONARY = ["origin", "attestation", "language", "stratum"]
 def paths(name: str, root: str = "") -> tuple[str, ...]:
     """The one file of a shard."""
     return (f"{root}data/{name}.parquet",)
-
-
-def pattern(root: str = "") -> str | None:
-    """The shards' files, as a card's `data_files` names them."""
-    return f"{root}data/train-*.parquet"
-
-
-def features() -> list[dict[str, Any]] | None:
-    """Null: the files say their types themselves."""
-    return None
-
-
-def whole(read: Callable[[str], bytes], names: Sequence[str], root: str = "") -> dict[str, bytes]:
-    """Nothing stands beside the shards."""
-    return {}
 
 
 def write(create: Create, name: str, batches: Iterable[pa.RecordBatch], options: Mapping[str, Any], root: str = "") -> int:

@@ -4,7 +4,7 @@ The shards alone are what `datasets` opens and a trainer reads; the spans lie in
 of theirs belongs into a batch.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,9 @@ import pyarrow.parquet as pq
 
 from provenance.schema import PACKED, SPANS
 from store.shards import Create, Open, _pages, _parquet
+from store.shards._parquet import features, pattern, whole
+
+__all__ = ["NAME", "TOKENS", "features", "paths", "pattern", "read", "whole", "write"]
 
 NAME = "tokens"
 TOKENS = True
@@ -28,21 +31,6 @@ _LABELS = ["spans.list.element." + name for name in ("origin", "attestation", "l
 def paths(name: str, root: str = "") -> tuple[str, ...]:
     """The rows of a shard, and their spans."""
     return (f"{root}data/{name}.parquet", f"{root}attributes/{name}.parquet")
-
-
-def pattern(root: str = "") -> str | None:
-    """The shards' files, as a card's `data_files` names them."""
-    return f"{root}data/train-*.parquet"
-
-
-def features() -> list[dict[str, Any]] | None:
-    """Null: the files say their types themselves."""
-    return None
-
-
-def whole(read: Callable[[str], bytes], names: Sequence[str], root: str = "") -> dict[str, bytes]:
-    """Nothing stands beside the shards."""
-    return {}
 
 
 def write(create: Create, name: str, batches: Iterable[pa.RecordBatch], options: Mapping[str, Any], root: str = "") -> int:

@@ -8,7 +8,7 @@ import pytest
 
 from pipelines import tokenizer
 from pipelines.tokenizer import Tokenizer
-from store import files, shards
+from store import files, manifest, shards
 from store.verify_mix import verify_mix
 from tests import mixes, vocabularies
 
@@ -85,6 +85,17 @@ def test_a_tokenizer_that_loses_text_needs_the_snapshot(sources, tmp_path, name,
     assert (found["unverified"], found["anchored"], found["why"]) == (lost, lost == 0, {})
     assert opened.manifest["round_trip"] is (lost == 0)
     assert ("NOT VERIFIABLE WITHOUT THE SNAPSHOT" in found["line"]) is (lost > 0)
+
+
+@pytest.mark.parametrize(("name", "claim"), [("byte_level", False), ("byte_level", None), ("unigram", True), ("unigram", None)])
+def test_whether_texts_come_back_is_held_to_what_the_manifest_says(sources, tmp_path, name, claim):
+    opened = make(tmp_path / "mix", sources, name)
+    body = {key: value for key, value in opened.manifest.items() if key != "id"}
+    manifest.write(opened.url, body | {"round_trip": claim})
+    found = verify_mix(opened.url, sources[0].id)
+    assert found["wrong"] == ["manifest.json"] and "round_trip" in found["why"]["manifest.json"]
+    if claim is not None:  # with the snapshot's texts the claim is not needed
+        assert verify_mix(opened.url, sources[0].id, texts=sources[0].url)["anchored"]
 
 
 def test_repeated_documents_stand_once_an_epoch_and_verify(sources, tmp_path):
