@@ -92,9 +92,9 @@ def largest(share: Fraction, human: int, others: Others, most: int | None = None
     return low
 
 
-def choose(mix: Mix, human: Humans, others: Others, supply: dict[str, dict[str, int]], labels: list[str]) -> Side:
-    """The human rows of the mix: each document once without a budget; with one, as many as it needs, in the order of their class,
-    after `quota` documents of each stratum.
+def choose(mix: Mix, human: Humans, others: Others, supply: dict[str, dict[str, int]], labels: list[str], more: int = 0) -> Side:
+    """The human rows of the mix: each document once without a budget; with one, as many as it needs and `more` units, where they are there,
+    in the order of their class, after `quota` documents of each stratum.
 
     Repetition goes pass by pass through all documents, and its last pass ends where the budget is met; with `human.targets` each stratum has
     passes of its own. Raises `CheckFailed` where the human side or the quota does not suffice.
@@ -113,6 +113,8 @@ def choose(mix: Mix, human: Humans, others: Others, supply: dict[str, dict[str, 
             if mix.shortfall == "fail" or reach[-1] < wanted or len(everything) < 2:
                 raise CheckFailed(short(mix, wanted, human, others, supply))
             passes = int(np.searchsorted(reach, wanted)) + 1
+    elif more:
+        wanted = min(wanted + more, human.total, budget)
     first, kept = _quota(mix, human)
     wanted = max(wanted, min(int(human.units[first[:kept]].sum()), budget))
     if human.targets is not None:

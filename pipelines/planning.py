@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ from store.scores import Scores
 from store.selecting import Selection
 
 ORIGINS = ("unknown", "machine_generated", "machine_translated")
+
+ROUNDS = 5
+"""How often the human side of a budget may grow to make up for what its lead or another unit keeps out; each round leaves little."""
 
 
 @dataclass
@@ -87,16 +91,16 @@ def plan(
         raise CheckFailed(stating.nothing_passes(mix, offer.stated))
     ceilings = [mix.ceilings.shares()[origin] for origin in ORIGINS]
     others = Others(tuple(int(other.units[0][other.origin == i].sum()) for i in range(len(ORIGINS))), tuple(ceilings))
-    side = budget.choose(mix, humans, others, supply, offer.labels)
-    shards = _shard_count(mix, offer, side)
-    owner = _dealt(side, len(humans.units), shards)
-    sides = np.zeros((shards, len(mix.units)), np.int64)
-    lengths = human.lengths[side.position]
-    np.add.at(sides, owner, lengths)
-    lead = held_back(mix, owner, lengths, shards)
-    del lengths
-    _check_lead(mix, sides, lead, len(other))
-    admitted = floors.admit(sides, other.lengths, other.origin, share, ceilings, side.budget, lead)
+    side, more = budget.choose(mix, humans, others, supply, offer.labels), 0
+    owner, sides, admitted = _admitted(mix, offer, side, ceilings)
+    for _ in range(ROUNDS if mix.shuffle_buffer or len(mix.units) > 1 else 0):
+        missing = (side.budget or 0) - int(sides[:, 0].sum() + other.units[0][admitted >= 0].sum())
+        # A lead, or another unit, keeps others out that the first unit has room for: more human text makes the room.
+        more += math.ceil(share * max(missing, 0))
+        again = budget.choose(mix, humans, others, supply, offer.labels, more)
+        if len(again.position) == len(side.position):
+            break
+        side, (owner, sides, admitted) = again, _admitted(mix, offer, again, ceilings)
     taken = np.flatnonzero(admitted >= 0)
     entering = Selection(human, other, side.position, owner, side.epoch, taken, admitted[taken])
     totals = sides.sum(axis=0)
@@ -110,7 +114,19 @@ def plan(
     told |= {"plan": found} | stating.stated(mix, made, entering, ORIGINS, humans, side, realised)
     told |= _sources(made, entering, crawled)
     told["coverage"] = _coverage(mix, made, entering, work, runner)
-    return _write(offer, entering, shards, files.join(work, "plan"), realised, told)
+    return _write(offer, entering, len(sides), files.join(work, "plan"), realised, told)
+
+
+def _admitted(mix: Mix, offer: Offer, side: Side, ceilings: list[Fraction]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The shard of each human row, the human units of each shard, and the shard that takes each other document (-1: none)."""
+    shards = _shard_count(mix, offer, side)
+    owner = _dealt(side, len(offer.human), shards)
+    sides, lengths = np.zeros((shards, len(mix.units)), np.int64), offer.human.lengths[side.position]
+    np.add.at(sides, owner, lengths)
+    lead = held_back(mix, owner, lengths, shards)
+    _check_lead(mix, sides, lead, len(offer.other))
+    other, share = offer.other, mixture.fraction(mix.floor)
+    return owner, sides, floors.admit(sides, other.lengths, other.origin, share, ceilings, side.budget, lead)
 
 
 def supply_at(mix: Mix, supply: dict[str, dict[str, int]]) -> int:

@@ -175,6 +175,15 @@ def test_a_condition_is_for_both_sides_and_what_it_leaves_is_said(sources: tuple
         planned(tmp_path / "both", sources, [table], where="quality > 0.5", strata=())
 
 
+@pytest.mark.parametrize("options", [{"shuffle_buffer": 10, "shards": 2}, {"units": ("bytes", "documents")}], ids=["lead", "units"])
+def test_a_budget_is_filled_with_more_human_text_where_others_are_kept_out(tmp_path: Path, options: dict[str, Any]) -> None:
+    frozen = mixes.snapshot(tmp_path / "snapshot", [mixes.document(f"old-{i}", 900) for i in range(200)])
+    crawled = mixes.run(tmp_path / "run", [frozen], [(mixes.document(f"new-{i}", 300), "unknown", None) for i in range(300)])
+    plan = planned(tmp_path, (frozen, crawled), strata=(), budget=100_000, floor="1/2", **options)
+    made = plan.realised["bytes"]
+    assert 98_000 < made["total"] <= 100_000 and made["human"] > 52_000
+
+
 def test_what_a_filter_would_pass_of_origins_without_a_place_is_said(tmp_path: Path) -> None:
     frozen = mixes.snapshot(tmp_path / "snapshot", [mixes.document(f"old-{i}", 300) for i in range(20)])
     new = [(mixes.document(f"new-{i}", 300), "unknown" if i % 3 else "machine_generated", None) for i in range(30)]
